@@ -1,0 +1,460 @@
+"""The tables; what must always hold is stated here as constraints, before any code relies on it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    Double,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Role(StrEnum):
+    """What a dataset is for."""
+
+    SYNTHETIC = "synthetic"
+    REFERENCE = "reference"
+    TEST = "test"
+
+
+class Modality(StrEnum):
+    """What the samples of a dataset are."""
+
+    IMAGE = "image"
+    TEXT = "text"
+    TABULAR = "tabular"
+    EMBEDDING = "embedding"
+
+
+class DatasetState(StrEnum):
+    """Where a dataset stands on its way from an empty row to something a job can read."""
+
+    CREATED = "created"
+    VALIDATING = "validating"
+    READY = "ready"
+    INVALID = "invalid"
+
+
+class JobState(StrEnum):
+    """Where a job stands; the ways between the states are in `curation.jobs` alone."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+
+
+FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+
+class Base(DeclarativeBase):
+    """The root of all tables; constraint names follow one convention, so migrations find them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[Mapping[Any, Any]] = {  # SQLAlchemy's own signature.
+        datetime: DateTime(timezone=True),
+        str: Text(),
+        float: Double(),
+    }
+
+
+def _closed_set(values: type[StrEnum]) -> Enum:
+    # Text with a CHECK constraint: unlike a PostgreSQL enum, a value can be added in a
+    # transaction and taken away again.
+    return Enum(
+        values,
+        native_enum=False,
+        create_constraint=False,
+        length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{member.value}'" for member in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+class Workspace(Base):
+    """Whom rows belong to; no request sees another workspace's rows."""
+
+    __tablename__ = "workspaces"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    # The workspace served longest ago is served next; see `curation.jobs.claim_next_job`.
+    last_claimed_at: Mapped[datetime | None]
+
+
+class ApiKey(Base):
+    """A key to a workspace; the secret itself is not stored."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint(
+            "cardinality(scopes) > 0 AND scopes <@ ARRAY['read', 'write', 'admin']",
+            name="scopes_known",
+        ),
+        CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash_is_sha256"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(
+        ForeignKey("workspaces.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str]
+    prefix: Mapped[str] = mapped_column(unique=True)
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class ObjectRow(Base):
+    """A file of the object store that rows may point to."""
+
+    __tablename__ = "objects"
+    __table_args__ = (
+        CheckConstraint("digest ~ '^[0-9a-f]{64}$'", name="digest_is_sha256"),
+        CheckConstraint("size_bytes >= 0", name="size_not_negative"),
+    )
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Dataset(Base):
+    """A set of labelled samples; once ready it never changes."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (
+        _one_of("role", Role),
+        _one_of("modality", Modality),
+        _one_of("state", DatasetState),
+        CheckConstraint("(content_digest IS NULL) = (state = 'created')", name="content_by_state"),
+        CheckConstraint("(failure_reason IS NOT NULL) = (state = 'invalid')", name="invalid_says"),
+        CheckConstraint(
+            "state <> 'ready' OR (samples_digest IS NOT NULL AND sample_count > 0"
+            " AND modality IS NOT NULL AND cardinality(class_names) > 1"
+            " AND class_counts IS NOT NULL AND validated_at IS NOT NULL)",
+            name="ready_is_complete",
+        ),
+        CheckConstraint(
+            "state = 'ready' OR samples_digest IS NULL", name="samples_only_when_ready"
+        ),
+        CheckConstraint("rejected_count >= 0", name="rejected_not_negative"),
+        CheckConstraint("image_size BETWEEN 1 AND 4096", name="image_size_in_range"),
+        # The target of composite foreign keys: a job's datasets are of the job's workspace.
+        UniqueConstraint("workspace_id", "id"),
+        Index("ix_datasets_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
+        Index(
+            "ix_datasets_validating", "last_rung_at", postgresql_where=text("state = 'validating'")
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
+    name: Mapped[str]
+    role: Mapped[Role] = mapped_column(_closed_set(Role))
+    modality: Mapped[Modality | None] = mapped_column(_closed_set(Modality))
+    state: Mapped[DatasetState] = mapped_column(_closed_set(DatasetState))
+    label_column: Mapped[str | None]
+    id_column: Mapped[str | None]
+    image_size: Mapped[int | None]
+    content_digest: Mapped[str | None] = mapped_column(ForeignKey("objects.digest"), index=True)
+    content_name: Mapped[str | None]
+    content_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    samples_digest: Mapped[str | None] = mapped_column(ForeignKey("objects.digest"), index=True)
+    sample_count: Mapped[int | None]
+    rejected_count: Mapped[int] = mapped_column(server_default="0")
+    class_names: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    class_counts: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    input_shape: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    failure_reason: Mapped[str | None]
+    failure_detail: Mapped[str | None]
+    failure_field: Mapped[str | None]
+    failure_row: Mapped[int | None] = mapped_column(BigInteger)
+    failure_cure: Mapped[str | None]
+    validation_attempts: Mapped[int] = mapped_column(server_default="0")
+    validation_lease_expires_at: Mapped[datetime | None]
+    last_rung_at: Mapped[datetime | None]
+    ring_count: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime]
+    validated_at: Mapped[datetime | None]
+
+
+class DatasetRejection(Base):
+    """One row of an upload that was left out, and why."""
+
+    __tablename__ = "dataset_rejections"
+
+    dataset_id: Mapped[UUID] = mapped_column(
+        ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True
+    )
+    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    row: Mapped[int | None] = mapped_column(BigInteger)
+    name: Mapped[str | None]
+    field: Mapped[str | None]
+    reason: Mapped[str]
+    detail: Mapped[str]
+
+
+class Job(Base):
+    """One curation run: this row is the queue of record, and a message is only a doorbell."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        _one_of("state", JobState),
+        CheckConstraint(
+            "(lease_expires_at IS NOT NULL) = (state IN ('running', 'cancelling'))",
+            name="lease_while_claimed",
+        ),
+        CheckConstraint(
+            "(finished_at IS NOT NULL) = (state IN ('succeeded', 'failed', 'cancelled'))",
+            name="finished_when_final",
+        ),
+        CheckConstraint(
+            "(cancel_requested_at IS NOT NULL) = (state IN ('cancelling', 'cancelled'))",
+            name="cancel_by_state",
+        ),
+        CheckConstraint("(failure_reason IS NOT NULL) = (state = 'failed')", name="failed_says"),
+        CheckConstraint("attempt BETWEEN 0 AND max_attempts", name="attempt_in_range"),
+        # A queued job that may not be claimed any more would wait for ever.
+        CheckConstraint("state <> 'queued' OR attempt < max_attempts", name="queued_is_claimable"),
+        CheckConstraint("fraction BETWEEN 0 AND 1", name="fraction_in_range"),
+        CheckConstraint("fencing_token >= attempt", name="token_counts_claims"),
+        CheckConstraint("max_runtime_seconds > 0", name="runtime_positive"),
+        CheckConstraint("seed >= 0", name="seed_not_negative"),
+        ForeignKeyConstraint(
+            ["workspace_id", "synthetic_id"], ["datasets.workspace_id", "datasets.id"]
+        ),
+        ForeignKeyConstraint(
+            ["workspace_id", "reference_id"], ["datasets.workspace_id", "datasets.id"]
+        ),
+        ForeignKeyConstraint(["workspace_id", "test_id"], ["datasets.workspace_id", "datasets.id"]),
+        UniqueConstraint("workspace_id", "id"),
+        Index("ix_jobs_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
+        Index("ix_jobs_queued", "created_at", "id", postgresql_where=text("state = 'queued'")),
+        Index(
+            "ix_jobs_claimed",
+            "lease_expires_at",
+            postgresql_where=text("state IN ('running', 'cancelling')"),
+        ),
+        Index("ix_jobs_synthetic_id", "synthetic_id"),
+        Index("ix_jobs_reference_id", "reference_id"),
+        Index("ix_jobs_test_id", "test_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
+    synthetic_id: Mapped[UUID]
+    reference_id: Mapped[UUID]
+    test_id: Mapped[UUID | None]
+    method: Mapped[str]
+    config: Mapped[dict[str, Any]] = mapped_column(JSONB)  # JSON values of a validated config.
+    seed: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[JobState] = mapped_column(_closed_set(JobState))
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    max_attempts: Mapped[int]
+    fencing_token: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    runner: Mapped[str | None]
+    lease_expires_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    phase: Mapped[str | None]
+    fraction: Mapped[float] = mapped_column(server_default="0")
+    step: Mapped[int | None]
+    total_steps: Mapped[int | None]
+    eta_seconds: Mapped[float | None]
+    device: Mapped[str | None]
+    failure_reason: Mapped[str | None]
+    failure_detail: Mapped[str | None]
+    log_tail: Mapped[str | None]
+    last_rung_at: Mapped[datetime | None]
+    ring_count: Mapped[int] = mapped_column(server_default="0")
+    max_runtime_seconds: Mapped[int]
+    sample_count: Mapped[int | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime] = mapped_column(
+        server_default=func.now(), onupdate=func.clock_timestamp()
+    )
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """A creation request that was already answered; the database decides who was first."""
+
+    __tablename__ = "idempotency_keys"
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    # Deferred: the key is won first, and only the winner makes the job.
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED"),
+        index=True,
+    )
+    created_at: Mapped[datetime]
+
+
+class JobEvent(Base):
+    """Something that happened to a job; ids of one job grow in the order of commits."""
+
+    __tablename__ = "job_events"
+    __table_args__ = (Index("ix_job_events_job_id_id", "job_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    kind: Mapped[str]
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB)  # JSON values, by kind.
+
+
+class Checkpoint(Base):
+    """The state of a run that a later attempt, on any machine, goes on from."""
+
+    __tablename__ = "checkpoints"
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    fencing_token: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int]
+    phase: Mapped[str]
+    step: Mapped[int]
+    digest: Mapped[str] = mapped_column(ForeignKey("objects.digest"), index=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SampleWeight(Base):
+    """The result of one sample; each job's rows are a partition of their own.
+
+    There is no foreign key to `jobs`: attaching a partition would then lock that table against
+    every heartbeat and check a million rows. The partition's bound names the job, and
+    `curation.jobs.delete_job` drops the partition with it.
+    """
+
+    __tablename__ = "sample_weights"
+    __table_args__ = (
+        CheckConstraint("score BETWEEN 0 AND 1", name="score_in_range"),
+        # NaN is above every number in PostgreSQL, and infinity above every other.
+        CheckConstraint("weight >= 0 AND weight < 'Infinity'", name="weight_is_finite"),
+        CheckConstraint("position >= 0 AND rank >= 0 AND label >= 0", name="not_negative"),
+        Index("ix_sample_weights_score", "score", "position"),
+        Index("ix_sample_weights_label", "label", "score", "position"),
+        {"postgresql_partition_by": "LIST (job_id)"},
+    )
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    sample_id: Mapped[str]
+    label: Mapped[int]
+    score: Mapped[float] = mapped_column(REAL)
+    weight: Mapped[float] = mapped_column(REAL)
+    rank: Mapped[int] = mapped_column(BigInteger)
+    keep: Mapped[bool] = mapped_column(Boolean)
+
+
+class JobObject(Base):
+    """A file that belongs to a job's result, by kind."""
+
+    __tablename__ = "job_objects"
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(ForeignKey("objects.digest"), index=True)
+
+
+class Trace(Base):
+    """A stretch of one measured series of a run."""
+
+    __tablename__ = "traces"
+    __table_args__ = (
+        CheckConstraint("cardinality(steps) = cardinality(values)", name="steps_match_values"),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    series: Mapped[str] = mapped_column(primary_key=True)
+    chunk: Mapped[int] = mapped_column(primary_key=True)
+    steps: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    values: Mapped[list[float]] = mapped_column(ARRAY(REAL))
+
+
+class Report(Base):
+    """The before-and-after table of a job, with what it was made from."""
+
+    __tablename__ = "reports"
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    report: Mapped[dict[str, Any]] = mapped_column(JSONB)  # JSON values, as interface.md lists.
+
+
+class Selection(Base):
+    """A named cut through a job's samples; it never changes."""
+
+    __tablename__ = "selections"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["workspace_id", "job_id"], ["jobs.workspace_id", "jobs.id"], ondelete="CASCADE"
+        ),
+        UniqueConstraint("job_id", "name"),
+        CheckConstraint("kept_count >= 0", name="kept_not_negative"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    workspace_id: Mapped[UUID]
+    job_id: Mapped[UUID]
+    name: Mapped[str]
+    rule: Mapped[dict[str, Any]] = mapped_column(JSONB)  # JSON values of a selection rule.
+    kept_count: Mapped[int]
+    bitmap: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+
+
+class MaintenanceMark(Base):
+    """When a kind of seldom housekeeping was last done, by whichever process came first."""
+
+    __tablename__ = "maintenance_marks"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    last_run_at: Mapped[datetime]
