@@ -1,0 +1,1 @@
+"""Winnow for users: the Python client, the command line and the one-machine stack."""
