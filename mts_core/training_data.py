@@ -1,6 +1,8 @@
 """Holds what the trainer learns from: the pool and the reference set."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import final
 
 import torch
 
@@ -8,6 +10,32 @@ from mts_core.axes import FeatureColumns, GroupFlags, Inputs, Labels
 from mts_core.errors import MissingClassError, NonFiniteError
 
 
+@final
+@dataclass(frozen=True)
+class LabelledInputs:
+    """Inputs with their classes: a batch, or a set small enough to be one.
+
+    Attributes:
+        inputs: ``[sample, channel, height, width]`` uint8 or ``[sample, d]`` float.
+        labels: ``[sample]`` int64.
+    """
+
+    inputs: Inputs
+    labels: Labels
+
+    @property
+    def sample_count(self) -> int:
+        """Number of samples."""
+        return int(self.labels.shape[0])
+
+    def split(self, size: int | None) -> Iterator["LabelledInputs"]:
+        """Yield consecutive parts of at most `size` samples; None yields the whole."""
+        for start in range(0, self.sample_count, size or max(1, self.sample_count)):
+            stop = None if size is None else start + size
+            yield LabelledInputs(self.inputs[start:stop], self.labels[start:stop])
+
+
+@final
 @dataclass(frozen=True)
 class TrainingPool:
     """The samples to be weighted.
@@ -30,6 +58,7 @@ class TrainingPool:
     class_count: int
 
     def __post_init__(self) -> None:
+        """Refuse values that no gradient could come from."""
         _check_finite("offline_features", self.offline_features)
         _check_finite("pool inputs", self.inputs)
 
@@ -44,6 +73,7 @@ class TrainingPool:
         return tuple(self.inputs.shape[1:])
 
 
+@final
 @dataclass(frozen=True)
 class ReferenceSet:
     """The small real set whose loss the weights are to lower.
@@ -60,6 +90,7 @@ class ReferenceSet:
     labels: Labels
 
     def __post_init__(self) -> None:
+        """Refuse values that no gradient could come from."""
         _check_finite("reference inputs", self.inputs)
 
     @property

@@ -1,0 +1,227 @@
+"""Builds the classifiers that are trained on the weighted pool: linear, MLP and GroupNorm CNN."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+import torch
+from torch import Tensor, nn
+
+from mts_core.axes import Hidden, Inputs, Logits
+from mts_core.config import ClassifierKind
+from mts_core.errors import ConfigError
+
+HIDDEN_UNITS: Final = 128
+"""Penultimate units of the MLP and of the CNN."""
+
+_FIRST_WIDTH: Final = 16
+_LARGEST_WIDTH: Final = 128
+_NORM_GROUPS: Final = 8
+_FINAL_SIDE: Final = 4
+_IMAGE_AXES: Final = 3
+_ROWS_AT_ONCE: Final = 4096
+
+
+@dataclass(frozen=True)
+class InputScaling:
+    """Shift and gain that bring inputs to a scale on which one learning rate fits all data.
+
+    Attributes:
+        shift: Subtracted first; ``[d]`` for embeddings, ``[channel, 1, 1]`` for images.
+        gain: Multiplied afterwards; of the same shape.
+    """
+
+    shift: Tensor
+    gain: Tensor
+
+
+def measure_input_scaling(inputs: Inputs) -> InputScaling:
+    """Return the scaling measured on a set of inputs.
+
+    Images are standardised by channel. A dimension of an embedding is divided by
+    ``sqrt(variance + mean variance)``, which evens out loud dimensions without blowing up silent
+    ones.
+
+    Args:
+        inputs: Images or embeddings; read in chunks.
+    """
+    is_image = inputs.dim() == _IMAGE_AXES + 1
+    axes = (0, 2, 3) if is_image else (0,)
+    width = inputs.shape[1]
+    count = 0
+    total = torch.zeros(width, dtype=torch.float64)
+    for chunk in torch.split(inputs, _ROWS_AT_ONCE):
+        values = chunk.to("cpu", torch.float64)
+        total += values.sum(dim=axes)
+        count += values.numel() // width
+    mean = total / count
+    squares = torch.zeros(width, dtype=torch.float64)
+    for chunk in torch.split(inputs, _ROWS_AT_ONCE):
+        # The mean is taken off first: a difference of squares would cancel for far-off data.
+        centred = chunk.to("cpu", torch.float64) - mean.view(1, width, *([1] * (len(axes) - 1)))
+        squares += centred.square().sum(dim=axes)
+    variance = squares / count
+    spread = variance if is_image else variance + variance.mean()
+    # A constant channel has no spread to divide by and stays at zero after the shift.
+    gain = torch.where(spread > 0, spread, 1.0).rsqrt()
+    shape = (width, 1, 1) if is_image else (width,)
+    return InputScaling(mean.view(shape), gain.view(shape))
+
+
+class Classifier(nn.Module, ABC):
+    """A network that ends in a linear head over its penultimate features.
+
+    Attributes:
+        head: The last layer; its gradient has the closed form that head alignment uses.
+        shift: Buffer taken off every input.
+        gain: Buffer that every shifted input is multiplied by.
+    """
+
+    head: nn.Linear
+    shift: Tensor
+    gain: Tensor
+
+    def __init__(self, scaling: InputScaling) -> None:
+        super().__init__()
+        self.register_buffer("shift", scaling.shift)
+        self.register_buffer("gain", scaling.gain)
+
+    @abstractmethod
+    def features(self, inputs: Inputs) -> Hidden:
+        """Return the penultimate features ``[sample, hidden]`` of raw inputs."""
+
+    def forward(self, inputs: Inputs) -> Logits:
+        """Return the logits ``[sample, class]`` of raw inputs."""
+        logits: Tensor = self.head(self.features(inputs))
+        return logits
+
+    def scaled(self, inputs: Inputs) -> Tensor:
+        """Return raw inputs in the classifier's dtype, shifted and multiplied by its gain."""
+        return (inputs.to(self.shift.dtype) - self.shift) * self.gain
+
+
+@final
+class LinearClassifier(Classifier):
+    """Softmax regression on the flattened, scaled input."""
+
+    def __init__(self, input_size: int, class_count: int, scaling: InputScaling) -> None:
+        super().__init__(scaling)
+        self.head = allocate_linear(input_size, class_count)
+
+    def features(self, inputs: Inputs) -> Hidden:
+        """Return the flattened, scaled inputs."""
+        return self.scaled(inputs).flatten(1)
+
+
+@final
+class MlpClassifier(Classifier):
+    """One hidden layer of ReLU units on the flattened, scaled input."""
+
+    def __init__(self, input_size: int, class_count: int, scaling: InputScaling) -> None:
+        super().__init__(scaling)
+        self.hidden = allocate_linear(input_size, HIDDEN_UNITS)
+        self.head = allocate_linear(HIDDEN_UNITS, class_count)
+
+    def features(self, inputs: Inputs) -> Hidden:
+        """Return the hidden units' activations."""
+        return torch.relu(self.hidden(self.scaled(inputs).flatten(1)))
+
+
+@final
+class CnnClassifier(Classifier):
+    """Convolution stages that halve the image until it is at most four pixels wide.
+
+    GroupNorm looks at one sample at a time, so that micro-batches give exactly the whole batch's
+    gradient; BatchNorm could not.
+    """
+
+    def __init__(
+        self, input_shape: tuple[int, ...], class_count: int, scaling: InputScaling
+    ) -> None:
+        super().__init__(scaling)
+        channels, height, width = input_shape
+        stages: list[nn.Module] = []
+        stage_width = _FIRST_WIDTH
+        while not stages or min(height, width) > _FINAL_SIDE:
+            stages += _stage(channels, stage_width, is_halved=min(height, width) > 1)
+            channels, stage_width = stage_width, min(2 * stage_width, _LARGEST_WIDTH)
+            height, width = max(height // 2, 1), max(width // 2, 1)
+        self.stages = nn.Sequential(*stages)
+        self.hidden = allocate_linear(channels * height * width, HIDDEN_UNITS)
+        self.head = allocate_linear(HIDDEN_UNITS, class_count)
+
+    def features(self, inputs: Inputs) -> Hidden:
+        """Return the activations of the layer above the convolutions."""
+        return torch.relu(self.hidden(self.stages(self.scaled(inputs)).flatten(1)))
+
+
+def _stage(channels: int, width: int, *, is_halved: bool) -> list[nn.Module]:
+    # Made without values: the constructor's own initialisation would draw from the global state.
+    empty = nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False, device="meta")
+    convolution = empty.to_empty(device="cpu")
+    stage: list[nn.Module] = [convolution, nn.GroupNorm(min(_NORM_GROUPS, width), width), nn.ReLU()]
+    return [*stage, nn.MaxPool2d(2)] if is_halved else stage
+
+
+def build_classifier(
+    kind: ClassifierKind,
+    *,
+    input_shape: Sequence[int],
+    class_count: int,
+    generator: torch.Generator,
+    scaling: InputScaling | None = None,
+) -> Classifier:
+    """Return a freshly initialised classifier on the CPU in float32.
+
+    Args:
+        kind: Which architecture.
+        input_shape: Shape of one input: ``(d,)`` or ``(channel, height, width)``.
+        class_count: Number of classes.
+        generator: CPU generator of the initial weights; no other randomness is used.
+        scaling: Scaling of the inputs; None leaves them as they are.
+
+    Raises:
+        ConfigError: The CNN is asked for inputs that are no images.
+    """
+    shape = tuple(input_shape)
+    used_scaling = scaling or InputScaling(torch.zeros(()), torch.ones(()))
+    classifier = _construct(kind, shape, class_count, used_scaling).float()
+    for module in classifier.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            initialise_layer(module, generator)
+    return classifier
+
+
+def allocate_linear(input_size: int, output_size: int) -> nn.Linear:
+    """Return a linear layer with memory but no values, so that no global randomness is drawn."""
+    return nn.Linear(input_size, output_size, device="meta").to_empty(device="cpu")
+
+
+def initialise_layer(layer: nn.Linear | nn.Conv2d, generator: torch.Generator) -> None:
+    """Fill a layer with uniform weights of variance ``2 / fan_in`` and a zero bias.
+
+    Source: [he2015delving], equation 10.
+    """
+    fan_in = layer.weight[0].numel()
+    bound = math.sqrt(6.0 / fan_in)
+    with torch.no_grad():
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        if layer.bias is not None:
+            layer.bias.zero_()
+
+
+def _construct(
+    kind: ClassifierKind, shape: tuple[int, ...], class_count: int, scaling: InputScaling
+) -> Classifier:
+    if kind is ClassifierKind.CNN:
+        if len(shape) != _IMAGE_AXES:
+            raise ConfigError(
+                "The convolutional network needs images; choose linear or mlp for embeddings.",
+                field="classifier",
+            )
+        return CnnClassifier(shape, class_count, scaling)
+    if kind is ClassifierKind.MLP:
+        return MlpClassifier(math.prod(shape), class_count, scaling)
+    return LinearClassifier(math.prod(shape), class_count, scaling)

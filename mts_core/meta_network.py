@@ -1,0 +1,98 @@
+"""Maps the features of a sample to its weight: the meta-network and its bounded score."""
+
+from typing import Final, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mts_core.axes import FeatureColumns, GroupFlags, Labels, PerSample
+from mts_core.classifiers import allocate_linear, initialise_layer
+
+OFFLINE_FEATURE_COUNT: Final = 13
+"""Scalar columns measured before training: ten of position, three of training dynamics."""
+
+ONLINE_FEATURE_NAMES: Final = (
+    "online_real_similarity_1",
+    "online_real_similarity_2",
+    "online_real_similarity_3",
+    "online_reference_mean_similarity",
+)
+"""Columns measured in the classifier's own penultimate space at every step."""
+
+EMBEDDING_FEATURE_NAMES: Final = (
+    "class_embedding_1",
+    "class_embedding_2",
+    "class_embedding_3",
+    "class_embedding_4",
+    "group_embedding",
+)
+"""Columns that the meta-network learns itself, for the class and for real or synthetic."""
+
+_CLASS_DIMENSIONS: Final = 4
+_HIDDEN_UNITS: Final = 100
+_GROUP_COUNT: Final = 2
+_LAST_LAYER_SHRINKAGE: Final = 0.1
+
+
+@final
+class MetaNetwork(nn.Module):
+    """Two hidden layers of 100 ReLU units from 22 features to one logit.
+
+    Source: [du2026difficulty], the 22 features and the 22-100-100-1 network.
+    """
+
+    def __init__(self, class_count: int, scalar_count: int, generator: torch.Generator) -> None:
+        super().__init__()
+        feature_count = scalar_count + len(EMBEDDING_FEATURE_NAMES)
+        self.class_embedding = nn.Parameter(
+            torch.randn(class_count, _CLASS_DIMENSIONS, generator=generator)
+        )
+        self.group_embedding = nn.Parameter(torch.randn(_GROUP_COUNT, 1, generator=generator))
+        self.first = allocate_linear(feature_count, _HIDDEN_UNITS)
+        self.second = allocate_linear(_HIDDEN_UNITS, _HIDDEN_UNITS)
+        self.last = allocate_linear(_HIDDEN_UNITS, 1)
+        for layer in (self.first, self.second, self.last):
+            initialise_layer(layer, generator)
+        with torch.no_grad():
+            # All weights start near one half, where the sigmoid's slope is largest.
+            self.last.weight.mul_(_LAST_LAYER_SHRINKAGE)
+
+    def assemble(
+        self, scalars: FeatureColumns, labels: Labels, is_real: GroupFlags
+    ) -> FeatureColumns:
+        """Return all features: the scalar columns, then the class and the group embedding."""
+        # Products with one-hot rows instead of look-ups: they stay fast under vmap(grad).
+        classes = functional.one_hot(labels, self.class_embedding.shape[0])
+        groups = functional.one_hot(is_real.long(), _GROUP_COUNT)
+        embedded_class = classes.to(scalars.dtype) @ self.class_embedding
+        embedded_group = groups.to(scalars.dtype) @ self.group_embedding
+        return torch.cat([scalars, embedded_class, embedded_group], dim=1)
+
+    def forward(self, scalars: FeatureColumns, labels: Labels, is_real: GroupFlags) -> PerSample:
+        """Return one logit for each sample.
+
+        Args:
+            scalars: Standardised offline and online columns.
+            labels: Class of each sample.
+            is_real: Whether each sample is real.
+        """
+        features = self.assemble(scalars, labels, is_real)
+        units = torch.relu(self.second(torch.relu(self.first(features))))
+        logits: Tensor = self.last(units)
+        return logits.squeeze(1)
+
+
+def score_from_logit(logits: PerSample, floor: float) -> PerSample:
+    """Return the weight ``w = f + (1 - f) sigmoid(logit)``, in ``[floor, 1]``.
+
+    Deviation: [du2026difficulty] has no floor. Normalised weights have no scale, so without one all
+    weights can drift to zero together, where the sigmoid no longer moves.
+    """
+    return floor + (1.0 - floor) * torch.sigmoid(logits)
+
+
+def score_slope(logits: PerSample, floor: float) -> PerSample:
+    """Return the derivative of the weight by its logit, ``(1 - f) s (1 - s)``."""
+    sigmoid = torch.sigmoid(logits)
+    return (1.0 - floor) * sigmoid * (1.0 - sigmoid)
