@@ -1,13 +1,15 @@
 """The data that one curation run learns from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mts_core.errors import MissingClassError, MtsError
+
+_IMAGE_AXES: Final = 4
+_EMBEDDING_AXES: Final = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +55,16 @@ class CurationData:
             _check_part("test", self.test_inputs, self.test_labels, self)
         counts = np.bincount(self.reference_labels, minlength=self.class_count)
         if not counts.all():
-            missing = ", ".join(str(index) for index in np.flatnonzero(counts == 0))
-            raise MissingClassError(f"The reference set holds no sample of class {missing}.")
+            missing = [int(index) for index in np.flatnonzero(counts == 0)]
+            raise MissingClassError(
+                f"The reference set holds no sample of class {', '.join(map(str, missing))}.",
+                classes=missing,
+            )
 
     @property
     def is_image(self) -> bool:
         """Whether the inputs are images."""
-        return self.pool_inputs.ndim == 4
+        return self.pool_inputs.ndim == _IMAGE_AXES
 
 
 def _check_part(
@@ -72,7 +77,9 @@ def _check_part(
         raise MtsError(f"The {name} set needs as many labels as inputs, and at least one.")
     if inputs.shape[1:] != data.pool_inputs.shape[1:]:
         raise MtsError(f"The {name} set's samples differ in shape from the pool's.")
-    if inputs.ndim not in {2, 4} or (inputs.ndim == 4) != (inputs.dtype == np.uint8):
+    is_image = inputs.ndim == _IMAGE_AXES and inputs.dtype == np.uint8
+    is_embedding = inputs.ndim == _EMBEDDING_AXES and np.issubdtype(inputs.dtype, np.floating)
+    if not is_image and not is_embedding:
         raise MtsError(f"The {name} set is neither uint8 images nor float embeddings.")
     if labels.min() < 0 or labels.max() >= data.class_count:
         raise MtsError(f"The {name} set has a label outside its {data.class_count} classes.")

@@ -1,7 +1,5 @@
 """Runs one curation from inputs to scores and report: encode, features, train, evaluate."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

@@ -1,10 +1,10 @@
 """Settings of a whole curation run: encoding, features, training, evaluation and cut."""
 
-from __future__ import annotations
+# ruff: noqa: RUF009  # Each call makes the field itself, which no two instances share.
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -49,13 +49,12 @@ def _setting(
     high: float | None = None,
     symbol: str | None = None,
 ) -> Any:  # Any: dataclasses.field is typed as its default.
-    return field(
+    return dataclasses.field(
         default=default,
         metadata={
             "range": (low, high),
             "help": text,
             "symbol": symbol,
-            "is_integer": isinstance(low, int) and isinstance(high, int),
         },
     )
 
@@ -64,8 +63,8 @@ def _setting(
 class PipelineConfig:
     """Hyper-parameters of one run; `auto` is resolved from the data and stored with the result.
 
-    Each field's metadata holds `range` (lowest and highest value, both allowed), `help`, the
-    paper's `symbol` and `is_integer`.
+    Each field's metadata holds `range` (lowest and highest value, both allowed, or Nones), `help`
+    and the `symbol` of docs/mathematics.md.
 
     Raises:
         ConfigError: A value lies outside its range or names no known choice.
@@ -141,7 +140,7 @@ class PipelineConfig:
     )
 
     def __post_init__(self) -> None:
-        """Refuses values outside their range.
+        """Refuse values outside their range.
 
         Raises:
             ConfigError: A value lies outside its range or names no known choice.
@@ -149,7 +148,8 @@ class PipelineConfig:
         for name, kind in _CHOICES.items():
             _check_choice(name, getattr(self, name), kind)
         for item in dataclasses.fields(self):
-            _check_range(item, getattr(self, item.name))
+            if item.name not in _CHOICES:
+                _check_value(item, getattr(self, item.name))
 
 
 _CHOICES: Final[dict[str, type[StrEnum]]] = {
@@ -160,7 +160,7 @@ _CHOICES: Final[dict[str, type[StrEnum]]] = {
 
 
 def pipeline_config_from_mapping(values: Mapping[str, object]) -> PipelineConfig:
-    """Returns the settings that a JSON object names, with defaults for the rest.
+    """Return the settings that a JSON object names, with defaults for the rest.
 
     Args:
         values: Field names to JSON values; choices are given by their names.
@@ -171,17 +171,17 @@ def pipeline_config_from_mapping(values: Mapping[str, object]) -> PipelineConfig
     known = {item.name for item in dataclasses.fields(PipelineConfig)}
     for key in values:
         if key not in known:
-            raise ConfigError(f"There is no setting named {key!r}.")
-    choices: dict[str, Any] = dict(values)  # Any: checked field by field on construction.
+            raise ConfigError(f"There is no setting named {key!r}.", field=key)
+    settings: dict[str, Any] = dict(values)  # Any: checked field by field on construction.
     for name, kind in _CHOICES.items():
-        if name in choices:
-            _check_choice(name, choices[name], kind)
-            choices[name] = kind(choices[name])
-    return PipelineConfig(**choices)
+        if name in settings:
+            _check_choice(name, settings[name], kind)
+            settings[name] = kind(settings[name])
+    return PipelineConfig(**settings)
 
 
 def config_to_json(config: PipelineConfig) -> dict[str, object]:
-    """Returns the settings as JSON values, field by field in order of declaration."""
+    """Return the settings as JSON values, field by field in order of declaration."""
     return {
         name: str(value) if isinstance(value, StrEnum) else value
         for name, value in dataclasses.asdict(config).items()
@@ -191,16 +191,25 @@ def config_to_json(config: PipelineConfig) -> dict[str, object]:
 def _check_choice(name: str, value: object, kind: type[StrEnum]) -> None:
     allowed = [str(member) for member in kind]
     if value not in allowed:
-        raise ConfigError(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+        raise ConfigError(f"{name} must be one of {', '.join(allowed)}, not {value!r}.", field=name)
 
 
-def _check_range(item: dataclasses.Field[Any], value: object) -> None:
+def _check_value(
+    item: dataclasses.Field[Any],  # Any: the field's type differs from one to the next.
+    value: object,
+) -> None:
+    if isinstance(item.default, bool):
+        if not isinstance(value, bool):
+            raise ConfigError(f"{item.name} must be true or false, not {value!r}.", field=item.name)
+        return
     low, high = item.metadata["range"]
     if value == item.default or low is None:
         return
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if item.metadata["is_integer"]:
-        is_number = is_number and isinstance(value, int)
+    kinds = (int,) if isinstance(low, int) else (int, float)
     # The comparison is written so that a NaN fails it.
-    if not is_number or not low <= value <= high:  # type: ignore[operator]  # Numbers only here.
-        raise ConfigError(f"{item.name} must lie between {low:g} and {high:g}, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        noun = "whole number" if kinds == (int,) else "number"
+        raise ConfigError(
+            f"{item.name} must be a {noun} between {low:g} and {high:g}, not {value!r}.",
+            field=item.name,
+        )

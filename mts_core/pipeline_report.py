@@ -1,7 +1,5 @@
 """What a run hands to its caller: reports of progress, captured state and the result."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -97,7 +95,7 @@ def save_pipeline_state(state: PipelineState, path: Path) -> None:
 
 
 def load_pipeline_state(path: Path) -> PipelineState:
-    """Returns the state that `save_pipeline_state` wrote."""
+    """Return the state that `save_pipeline_state` wrote."""
     tensors, metadata = load_checkpoint(path)
     return PipelineState(
         phase=Phase(metadata["phase"]),
