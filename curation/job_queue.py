@@ -1,0 +1,103 @@
+"""The broker's side of the queue: messages that say only that there is work."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery import Celery
+
+from curation.identifiers import DatasetId, JobId
+
+TRAIN_QUEUE = "train"
+SHORT_QUEUE = "short"
+RUN_JOB = "winnow.run_job"
+VALIDATE_DATASET = "winnow.validate_dataset"
+SWEEP = "winnow.sweep"
+
+# How long a caller waits for a publication before it goes on without it.
+PUBLISH_TIMEOUT_SECONDS = 2.0
+# A message that a dead `short` worker held is delivered again after this time.
+VISIBILITY_TIMEOUT_SECONDS = 4 * 3_600
+# The hard limit of one short task: far below the visibility timeout, or a task that still runs
+# would be delivered a second time.
+SHORT_TIME_LIMIT_SECONDS = 3_600
+
+_log = structlog.get_logger(__name__)
+
+
+def make_celery(broker_url: str) -> Celery:
+    """Return the Celery application; it registers no task, since jobs are sent by name.
+
+    Args:
+        broker_url: `redis://...` or `redis+socket:///path`.
+    """
+    app = Celery("winnow", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        event_serializer="json",
+        task_ignore_result=True,
+        enable_utc=True,
+        worker_hijack_root_logger=False,
+        task_queues={TRAIN_QUEUE: {}, SHORT_QUEUE: {}},
+        task_default_queue=SHORT_QUEUE,
+        task_create_missing_queues=False,
+        task_routes={
+            RUN_JOB: {"queue": TRAIN_QUEUE},
+            VALIDATE_DATASET: {"queue": SHORT_QUEUE},
+            SWEEP: {"queue": SHORT_QUEUE},
+        },
+        # A training worker takes one message only when it is free to begin with it.
+        worker_disable_prefetch=True,
+        worker_prefetch_multiplier=1,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            # kombu's default waits for ever on a connection that died without a word.
+            "socket_timeout": 30.0,
+            "socket_connect_timeout": PUBLISH_TIMEOUT_SECONDS,
+            "socket_keepalive": True,
+            "health_check_interval": 15,
+            "retry_on_timeout": True,
+            "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
+        },
+    )
+    return app
+
+
+def ring_job(app: Celery, job_id: JobId) -> bool:
+    """Publish that a job waits, and return whether the broker took the message in time.
+
+    Never raises: the job row is the truth, and the sweep rings again.
+    """
+    return _publish(app, RUN_JOB, TRAIN_QUEUE, [str(job_id)])
+
+
+def ring_validation(app: Celery, dataset_id: DatasetId) -> bool:
+    """Publish that a dataset waits for validation, with the promise of `ring_job`."""
+    return _publish(app, VALIDATE_DATASET, SHORT_QUEUE, [str(dataset_id)])
+
+
+def _publish(app: Celery, task: str, queue: str, arguments: list[str]) -> bool:
+    outcome: list[bool] = []
+
+    def send() -> None:
+        try:
+            app.send_task(task, args=arguments, queue=queue, retry=False, ignore_result=True)
+        except Exception:  # noqa: BLE001 - whatever the broker does, the sweep rings again.
+            _log.warning("publish_failed", task=task, arguments=arguments, exc_info=True)
+        else:
+            outcome.append(True)
+
+    _run_for(send, PUBLISH_TIMEOUT_SECONDS)
+    if not outcome:
+        _log.warning("publish_unconfirmed", task=task, arguments=arguments)
+    return bool(outcome)
+
+
+def _run_for(action: Callable[[], Any], seconds: float) -> None:
+    # A thread, because a dead broker may hold the call longer than any caller can wait; it is
+    # a daemon, so that it never holds up the end of the process.
+    thread = threading.Thread(target=action, name="winnow-publish", daemon=True)
+    thread.start()
+    thread.join(seconds)
