@@ -374,8 +374,9 @@ class SampleWeight(Base):
         # NaN is above every number in PostgreSQL, and infinity above every other.
         CheckConstraint("weight >= 0 AND weight < 'Infinity'", name="weight_is_finite"),
         CheckConstraint("position >= 0 AND rank >= 0 AND label >= 0", name="not_negative"),
-        Index("ix_sample_weights_score", "score", "position"),
-        Index("ix_sample_weights_label", "label", "score", "position"),
+        # Ranks are a permutation, so pages by score are pages by rank.
+        UniqueConstraint("job_id", "rank"),
+        Index("ix_sample_weights_label_rank", "label", "rank"),
         {"postgresql_partition_by": "LIST (job_id)"},
     )
 
