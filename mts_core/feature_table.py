@@ -5,32 +5,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mts_core.dynamics_features import DYNAMICS_FEATURE_NAMES
+from mts_core.meta_network import EMBEDDING_FEATURE_NAMES, ONLINE_FEATURE_NAMES
 from mts_core.position_features import POSITION_FEATURE_NAMES
-
-DYNAMICS_FEATURE_NAMES: Final = ("gradient_norm", "error_norm", "forgetting_count")
-"""Columns of the training dynamics, in order."""
 
 OFFLINE_FEATURE_NAMES: Final = POSITION_FEATURE_NAMES + DYNAMICS_FEATURE_NAMES
 """The 13 columns that are known before the weights are learned."""
 
-ONLINE_FEATURE_NAMES: Final = (
-    "penultimate_nearest_real_cosine_1",
-    "penultimate_nearest_real_cosine_2",
-    "penultimate_nearest_real_cosine_3",
-    "penultimate_reference_mean_cosine",
-)
-"""The four columns that follow the classifier as it learns."""
-
-LEARNED_FEATURE_NAMES: Final = (
-    "class_embedding_1",
-    "class_embedding_2",
-    "class_embedding_3",
-    "class_embedding_4",
-    "group_embedding",
-)
-"""The five columns that the meta-network learns."""
-
-FEATURE_NAMES: Final = OFFLINE_FEATURE_NAMES + ONLINE_FEATURE_NAMES + LEARNED_FEATURE_NAMES
+FEATURE_NAMES: Final = OFFLINE_FEATURE_NAMES + ONLINE_FEATURE_NAMES + EMBEDDING_FEATURE_NAMES
 """All 22 columns, in order."""
 
 

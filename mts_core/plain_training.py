@@ -1,0 +1,207 @@
+"""Trains classifiers without a meta-network: one alone, or many heads at once."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+from torch.nn import functional
+
+from mts_core.axes import Inputs
+from mts_core.classifiers import Classifier, InputScaling, build_classifier
+from mts_core.config import ClassifierKind
+from mts_core.errors import NonFiniteError
+from mts_core.seeds import derive_generator
+from mts_core.training_data import ReferenceSet
+
+_ROWS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class SgdSettings:
+    """Settings of stochastic gradient descent with momentum.
+
+    Attributes:
+        learning_rate: Step size.
+        momentum: Share of the last step that is kept.
+        weight_decay: Added to the gradient, times the parameter.
+        batch_size: Samples in a batch.
+    """
+
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    batch_size: int
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRecipe:
+    """How a classifier is built and trained, but for its seed and its data.
+
+    Attributes:
+        kind: Architecture.
+        input_shape: Shape of one input.
+        class_count: Number of classes.
+        scaling: Scaling of the inputs.
+        sgd: Settings of the optimiser.
+    """
+
+    kind: ClassifierKind
+    input_shape: tuple[int, ...]
+    class_count: int
+    scaling: InputScaling
+    sgd: SgdSettings
+
+    def build(self, generator: torch.Generator, device: torch.device) -> Classifier:
+        """Return a freshly initialised classifier."""
+        classifier = build_classifier(
+            self.kind,
+            input_shape=self.input_shape,
+            class_count=self.class_count,
+            generator=generator,
+            scaling=self.scaling,
+        )
+        return classifier.to(device)
+
+
+def momentum_step(
+    parameters: Mapping[str, Tensor],
+    gradients: Sequence[Tensor],
+    *,
+    velocities: Mapping[str, Tensor],
+    settings: SgdSettings,
+) -> None:
+    """Change parameters and velocities in place by one step of SGD with momentum.
+
+    Args:
+        parameters: Named parameters.
+        gradients: One for each parameter, in the same order.
+        velocities: Named momentum buffers, zero at the start.
+        settings: Step size, momentum and weight decay.
+    """
+    with torch.no_grad():
+        for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
+            velocity = velocities[name].mul_(settings.momentum).add_(gradient)
+            velocity.add_(parameter, alpha=settings.weight_decay)
+            parameter.sub_(velocity, alpha=settings.learning_rate)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """One classifier to train: which samples it sees how often, and from which start.
+
+    Attributes:
+        weights: [sample] float64, not negative; a sample is drawn in proportion to its weight, so
+            that weight zero equals removal.
+        repetition: Runs of one repetition start from the same parameters and share their draws,
+            which pairs the rows of a table.
+    """
+
+    weights: Tensor
+    repetition: int
+
+
+def train_runs(
+    runs: Sequence[TrainingRun],
+    samples: ReferenceSet,
+    recipe: TrainingRecipe,
+    *,
+    steps: int,
+    seed: int,
+) -> Iterator[tuple[int, Callable[[Inputs], Tensor]]]:
+    """Yield after each step: the steps done and a function that predicts with every run's model.
+
+    Runs are trained side by side in one batched loop, which for small heads costs little more than
+    training one.
+
+    Args:
+        runs: Classifiers to train.
+        samples: Inputs and labels on the device; each run's weights say what it sees of them.
+        recipe: How each classifier is built and trained.
+        steps: Number of steps.
+        seed: Seed of starts and draws.
+
+    Yields:
+        Steps done; and a function from inputs [query, ...] to logits [run, query, class].
+
+    Raises:
+        NonFiniteError: A loss is infinite or not a number.
+    """
+    inputs, labels, settings = samples.inputs, samples.labels, recipe.sgd
+    device = inputs.device
+    models = [recipe.build(_generator(seed, run, "start"), device) for run in runs]
+    template = models[0]
+    buffers = dict(template.named_buffers())
+    parameters = {
+        name: torch.stack([model.get_parameter(name).detach() for model in models])
+        for name, _ in template.named_parameters()
+    }
+    velocities = {name: torch.zeros_like(value) for name, value in parameters.items()}
+    draws = _draws(runs, steps, settings.batch_size, seed)
+
+    def predict(queries: Inputs) -> Tensor:
+        with torch.no_grad():
+            chunks = [
+                _logits(template, parameters, buffers, chunk, is_shared=True)
+                for chunk in torch.split(queries, _ROWS_AT_ONCE)
+            ]
+        return torch.cat(chunks, dim=1)
+
+    for step in range(steps):
+        batch = draws[step].to(device)
+        for value in parameters.values():
+            value.requires_grad_()
+        logits = _logits(template, parameters, buffers, inputs[batch], is_shared=False)
+        # Summed over runs: each run's gradient is then that of its own mean loss.
+        loss = functional.cross_entropy(
+            logits.flatten(0, 1), labels[batch].flatten(), reduction="sum"
+        )
+        gradients = torch.autograd.grad(loss / settings.batch_size, list(parameters.values()))
+        if not bool(torch.isfinite(loss.detach())):
+            raise NonFiniteError("loss of an evaluation classifier", step=step)
+        for value in parameters.values():
+            value.requires_grad_(False)
+        momentum_step(parameters, gradients, velocities=velocities, settings=settings)
+        yield step + 1, predict
+
+
+def _generator(seed: int, run: TrainingRun, purpose: str) -> torch.Generator:
+    return derive_generator(seed, "repetition", run.repetition, purpose)
+
+
+def _draws(runs: Sequence[TrainingRun], steps: int, batch_size: int, seed: int) -> Tensor:
+    """Return the samples of every batch, [step, run, batch] int64."""
+    drawn = []
+    for run in runs:
+        # Inverting the cumulative sum has no upper limit on the pool, unlike torch.multinomial.
+        cumulative = run.weights.double().cumsum(0)
+        uniform = torch.rand(
+            (steps, batch_size), generator=_generator(seed, run, "draws"), dtype=torch.float64
+        )
+        positions = torch.searchsorted(cumulative, uniform * cumulative[-1], right=True)
+        # Rounding can reach the very end, where trailing zero weights must not be drawn.
+        last = int(torch.nonzero(run.weights)[-1])
+        drawn.append(positions.clamp_max(last))
+    return torch.stack(drawn, dim=1)
+
+
+def _logits(
+    template: Classifier,
+    parameters: dict[str, Tensor],
+    buffers: dict[str, Tensor],
+    inputs: Tensor,
+    *,
+    is_shared: bool,
+) -> Tensor:
+    def call(own: dict[str, Tensor], batch: Tensor) -> Tensor:
+        logits: Tensor = functional_call(template, (own, buffers), (batch,))
+        return logits
+
+    run_count = next(iter(parameters.values())).shape[0]
+    if run_count == 1:
+        # Without vmap: grouped convolutions would be slower than plain ones.
+        own = {name: value[0] for name, value in parameters.items()}
+        return call(own, inputs if is_shared else inputs[0]).unsqueeze(0)
+    logits: Tensor = vmap(call, in_dims=(0, None if is_shared else 0))(parameters, inputs)
+    return logits
