@@ -307,9 +307,6 @@ class Job(Base):
     max_runtime_seconds: Mapped[int]
     sample_count: Mapped[int | None]
     created_at: Mapped[datetime]
-    updated_at: Mapped[datetime] = mapped_column(
-        server_default=func.now(), onupdate=func.clock_timestamp()
-    )
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 

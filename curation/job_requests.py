@@ -1,0 +1,171 @@
+"""What a new job must satisfy before its row is made."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from curation.datasets import get_dataset
+from curation.errors import InvalidInputError, NotFoundError
+from curation.identifiers import DatasetId, WorkspaceId
+from curation.models import Dataset, DatasetState, Modality, Role
+
+# Text and tables are validated already, but no encoder reads them yet.
+TRAINABLE_MODALITIES = frozenset({Modality.IMAGE, Modality.EMBEDDING})
+_NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """What a user asks for.
+
+    Attributes:
+        synthetic_id: The pool to curate.
+        reference_id: The trusted real samples.
+        test_id: Samples to judge by, or None to judge by cross-validation on the reference.
+        method: How the samples are weighed.
+        config: The method's settings, as far as they differ from the defaults.
+        seed: Seed of every random choice.
+        max_runtime_seconds: Longest run, or None for the installation's limit.
+    """
+
+    synthetic_id: DatasetId
+    reference_id: DatasetId
+    test_id: DatasetId | None = None
+    method: str = "mts"
+    config: dict[str, Any]  # JSON values, checked by `job_config`.
+    seed: int = 0
+    max_runtime_seconds: int | None = None
+
+
+def request_hash(request: JobRequest) -> bytes:
+    """Return the SHA-256 of a request, equal for requests that ask for the same."""
+    canonical = json.dumps(asdict(request), sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).digest()
+
+
+def check_datasets(session: Session, workspace_id: WorkspaceId, request: JobRequest) -> None:
+    """Refuse a request whose datasets do not exist, are not ready or do not fit together.
+
+    Raises:
+        InvalidInputError: field, detail and cure say which and why.
+    """
+    synthetic = _ready_dataset(
+        session, workspace_id, request.synthetic_id, Role.SYNTHETIC, "synthetic_id"
+    )
+    reference = _ready_dataset(
+        session, workspace_id, request.reference_id, Role.REFERENCE, "reference_id"
+    )
+    _check_modality(synthetic)
+    _check_pair(synthetic, reference, "reference_id")
+    if request.test_id is not None:
+        test = _ready_dataset(session, workspace_id, request.test_id, Role.TEST, "test_id")
+        _check_pair(synthetic, test, "test_id")
+
+
+def _ready_dataset(
+    session: Session, workspace_id: WorkspaceId, dataset_id: DatasetId, role: Role, field: str
+) -> Dataset:
+    try:
+        dataset = get_dataset(session, workspace_id, dataset_id)
+    except NotFoundError as error:
+        raise InvalidInputError(
+            "DATASET_NOT_FOUND",
+            error.detail,
+            field=field,
+            cure="Name a dataset of this workspace.",
+        ) from error
+    if dataset.role is not role:
+        raise InvalidInputError(
+            "WRONG_ROLE",
+            f"Dataset {dataset_id} is of role {dataset.role}, not {role}.",
+            field=field,
+            cure=f"Name a dataset of role {role}.",
+        )
+    if dataset.state is not DatasetState.READY:
+        raise InvalidInputError(
+            "DATASET_NOT_READY",
+            f"Dataset {dataset_id} is {dataset.state}.",
+            field=field,
+            cure=_readiness_cure(dataset),
+        )
+    return dataset
+
+
+def _readiness_cure(dataset: Dataset) -> str:
+    match dataset.state:
+        case DatasetState.CREATED:
+            return "Upload its content first."
+        case DatasetState.VALIDATING:
+            return "Wait until its validation is done."
+        case _:
+            return dataset.failure_cure or "Upload a content that passes validation."
+
+
+def _check_modality(synthetic: Dataset) -> None:
+    if synthetic.modality not in TRAINABLE_MODALITIES:
+        works = " and ".join(sorted(TRAINABLE_MODALITIES))
+        raise InvalidInputError(
+            "UNSUPPORTED_MODALITY",
+            f"Jobs cannot run on {synthetic.modality} datasets.",
+            field="synthetic_id",
+            cure=f"Jobs run on {works} datasets; encode the samples and upload embeddings.",
+        )
+
+
+def _check_pair(synthetic: Dataset, other: Dataset, field: str) -> None:
+    if other.modality is not synthetic.modality:
+        raise InvalidInputError(
+            "MODALITY_DIFFERS",
+            f"The {other.role} set holds {other.modality} samples, the synthetic set"
+            f" {synthetic.modality} samples.",
+            field=field,
+            cure="Use sets of one modality.",
+        )
+    if other.input_shape != synthetic.input_shape:
+        raise InvalidInputError(
+            "SHAPES_DIFFER",
+            f"Samples of the {other.role} set are {_shape(other)}, those of the synthetic set"
+            f" {_shape(synthetic)}.",
+            field=field,
+            cure=_shape_cure(synthetic),
+        )
+    _check_classes(synthetic, other, field)
+
+
+def _check_classes(synthetic: Dataset, other: Dataset, field: str) -> None:
+    here, there = set(synthetic.class_names or ()), set(other.class_names or ())
+    if here == there:
+        return
+    parts = []
+    if here - there:
+        parts.append(f"only in the synthetic set: {_listed(sorted(here - there))}")
+    if there - here:
+        parts.append(f"only in the {other.role} set: {_listed(sorted(there - here))}")
+    raise InvalidInputError(
+        "CLASSES_DIFFER",
+        f"The sets have different classes ({'; '.join(parts)}).",
+        field=field,
+        cure="Classes are matched by name: rename them, or add or remove samples.",
+    )
+
+
+def _shape(dataset: Dataset) -> str:
+    sides = " x ".join(str(side) for side in dataset.input_shape or ())
+    order = "channels x height x width" if dataset.modality is Modality.IMAGE else "long"
+    return f"{sides} ({order})" if dataset.modality is Modality.IMAGE else f"{sides} {order}"
+
+
+def _shape_cure(dataset: Dataset) -> str:
+    if dataset.modality is Modality.IMAGE:
+        return "Give both sets the same image_size, and both colour or both grey images."
+    return "Make both sets' embeddings with the same encoder."
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_NAMES_SHOWN])
+    hidden = len(names) - _NAMES_SHOWN
+    return f"{shown} and {hidden} more" if hidden > 0 else shown

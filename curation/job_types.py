@@ -1,0 +1,127 @@
+"""The values that pass between a job's row and those who change or run it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from curation.identifiers import DatasetId, JobId, WorkspaceId
+from curation.models import Job
+
+
+class FailureReason(StrEnum):
+    """Why a job failed; stable words for programs."""
+
+    WORKER_LOST = "WORKER_LOST"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    INVALID_DATA = "INVALID_DATA"
+    NON_FINITE = "NON_FINITE"
+    MAX_RUNTIME_EXCEEDED = "MAX_RUNTIME_EXCEEDED"
+    DATASET_MISSING = "DATASET_MISSING"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+
+
+class EventKind(StrEnum):
+    """What can happen to a job."""
+
+    CREATED = "created"
+    CLAIMED = "claimed"
+    PHASE = "phase"
+    CHECKPOINT = "checkpoint"
+    REQUEUED = "requeued"
+    RELEASED = "released"
+    CANCEL_REQUESTED = "cancel_requested"
+    CANCELLED = "cancelled"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    RETRIED = "retried"
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedJob:
+    """The answer to a creation request.
+
+    Attributes:
+        job: The job.
+        is_new: False where an earlier request with the same key made it.
+    """
+
+    job: Job
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A runner's right to write for a job; the token tells it from every other claim.
+
+    Attributes:
+        job_id: The job.
+        workspace_id: Whose job it is.
+        attempt: How many claims count, this one included.
+        fencing_token: Grows with each claim; every write of the runner quotes it.
+        synthetic_id: The pool to curate.
+        reference_id: The trusted real samples.
+        test_id: Samples to judge by, or None.
+        method: How the samples are weighed.
+        config: The resolved settings.
+        seed: Seed of every random choice.
+        max_runtime_seconds: Longest run.
+    """
+
+    job_id: JobId
+    workspace_id: WorkspaceId
+    attempt: int
+    fencing_token: int
+    synthetic_id: DatasetId
+    reference_id: DatasetId
+    test_id: DatasetId | None
+    method: str
+    config: dict[str, Any]  # JSON values of a validated config.
+    seed: int
+    max_runtime_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The answer to a heartbeat.
+
+    Attributes:
+        is_cancel_requested: Whether the user wants the job to stop.
+    """
+
+    is_cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        phase: The pipeline's phase.
+        fraction: Share of the whole run that is done, in [0, 1].
+        step: Steps done in this phase, or None.
+        total_steps: Steps of this phase, or None.
+        eta_seconds: Estimated time to the end, or None.
+        device: What the run computes on, or None.
+    """
+
+    phase: str
+    fraction: float
+    step: int | None = None
+    total_steps: int | None = None
+    eta_seconds: float | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run ended.
+
+    Attributes:
+        reason: Stable code.
+        detail: A sentence that is safe to show.
+        log_tail: The last lines of the run's log, or None.
+    """
+
+    reason: FailureReason
+    detail: str
+    log_tail: str | None = None
