@@ -134,7 +134,7 @@ def finite_difference_alignment(
     behind = {name: value - step * line.direction[name] for name, value in line.point.items()}
 
     def losses(point: ParameterTensors, part: LabelledInputs) -> Tensor:
-        logits = functional_call(classifier, point, (part.inputs,)).to(norm.dtype)
+        logits = functional_call(classifier, dict(point), (part.inputs,)).to(norm.dtype)
         return functional.cross_entropy(logits, part.labels, reduction="none")
 
     def align(part: LabelledInputs) -> Tensor:

@@ -8,6 +8,8 @@ Axis names: ``sample`` (a batch or the pool), ``reference`` (the reference set o
 meta-network's scalar input), ``shape`` (what one input looks like: ``d`` or ``c h w``).
 """
 
+from collections.abc import Mapping
+
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
@@ -44,5 +46,5 @@ FeatureColumns = Float[Tensor, "sample feature"]
 Scalar = Float[Tensor, ""]
 """A single number that may carry a gradient."""
 
-ParameterTensors = dict[str, Tensor]
+ParameterTensors = Mapping[str, Tensor]
 """One tensor for each named parameter of a module: values, gradients or directions."""

@@ -20,6 +20,7 @@ _FIRST_WIDTH: Final = 16
 _LARGEST_WIDTH: Final = 128
 _NORM_GROUPS: Final = 8
 _FINAL_SIDE: Final = 4
+_LARGEST_UNSTRIDED_SIDE: Final = 32
 _IMAGE_AXES: Final = 3
 _ROWS_AT_ONCE: Final = 4096
 
@@ -144,10 +145,14 @@ class CnnClassifier(Classifier):
         channels, height, width = input_shape
         stages: list[nn.Module] = []
         stage_width = _FIRST_WIDTH
+        # The first stage of a large image takes two halvings: at full size it would cost most.
+        stride = 2 if min(height, width) > _LARGEST_UNSTRIDED_SIDE else 1
         while not stages or min(height, width) > _FINAL_SIDE:
-            stages += _stage(channels, stage_width, is_halved=min(height, width) > 1)
+            height, width = math.ceil(height / stride), math.ceil(width / stride)
+            stages += _stage(channels, stage_width, stride=stride, is_halved=min(height, width) > 1)
             channels, stage_width = stage_width, min(2 * stage_width, _LARGEST_WIDTH)
             height, width = max(height // 2, 1), max(width // 2, 1)
+            stride = 1
         self.stages = nn.Sequential(*stages)
         self.hidden = allocate_linear(channels * height * width, HIDDEN_UNITS)
         self.head = allocate_linear(HIDDEN_UNITS, class_count)
@@ -157,9 +162,11 @@ class CnnClassifier(Classifier):
         return torch.relu(self.hidden(self.stages(self.scaled(inputs)).flatten(1)))
 
 
-def _stage(channels: int, width: int, *, is_halved: bool) -> list[nn.Module]:
+def _stage(channels: int, width: int, *, stride: int, is_halved: bool) -> list[nn.Module]:
     # Made without values: the constructor's own initialisation would draw from the global state.
-    empty = nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False, device="meta")
+    empty = nn.Conv2d(
+        channels, width, kernel_size=3, stride=stride, padding=1, bias=False, device="meta"
+    )
     convolution = empty.to_empty(device="cpu")
     stage: list[nn.Module] = [convolution, nn.GroupNorm(min(_NORM_GROUPS, width), width), nn.ReLU()]
     return [*stage, nn.MaxPool2d(2)] if is_halved else stage

@@ -13,18 +13,6 @@ def normalised_weights(weights: PerSample) -> PerSample:
     return weights / weights.sum()
 
 
-def virtual_step_scale(learning_rate: float, momentum: float, *, is_nesterov: bool) -> float:
-    """Return how far the parameters move against the batch's gradient in one SGD step.
-
-    Momentum adds earlier gradients, which the present weights do not change. What is left of the
-    step's derivative by the present gradient is the learning rate, times ``1 + momentum`` where the
-    step is Nesterov's.
-
-    Source: docs/mathematics.md, "The virtual step".
-    """
-    return learning_rate * (1.0 + momentum) if is_nesterov else learning_rate
-
-
 def weight_gradient(weights: PerSample, alignment: PerSample, step_scale: float) -> PerSample:
     """Return the derivative of the reference loss by each weight.
 

@@ -4,9 +4,8 @@ from typing import Final, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mts_core.axes import FeatureColumns, GroupFlags, Labels, PerSample
+from mts_core.axes import FeatureColumns, GroupFlags, Labels, ParameterTensors, PerSample
 from mts_core.classifiers import allocate_linear, initialise_layer
 
 OFFLINE_FEATURE_COUNT: Final = 13
@@ -58,17 +57,6 @@ class MetaNetwork(nn.Module):
             # All weights start near one half, where the sigmoid's slope is largest.
             self.last.weight.mul_(_LAST_LAYER_SHRINKAGE)
 
-    def assemble(
-        self, scalars: FeatureColumns, labels: Labels, is_real: GroupFlags
-    ) -> FeatureColumns:
-        """Return all features: the scalar columns, then the class and the group embedding."""
-        # Products with one-hot rows instead of look-ups: they stay fast under vmap(grad).
-        classes = functional.one_hot(labels, self.class_embedding.shape[0])
-        groups = functional.one_hot(is_real.long(), _GROUP_COUNT)
-        embedded_class = classes.to(scalars.dtype) @ self.class_embedding
-        embedded_group = groups.to(scalars.dtype) @ self.group_embedding
-        return torch.cat([scalars, embedded_class, embedded_group], dim=1)
-
     def forward(self, scalars: FeatureColumns, labels: Labels, is_real: GroupFlags) -> PerSample:
         """Return one logit for each sample.
 
@@ -77,10 +65,31 @@ class MetaNetwork(nn.Module):
             labels: Class of each sample.
             is_real: Whether each sample is real.
         """
-        features = self.assemble(scalars, labels, is_real)
+        parameters = dict(self.named_parameters())
+        features = torch.cat([scalars, embed_groups(parameters, labels, is_real)], dim=1)
         units = torch.relu(self.second(torch.relu(self.first(features))))
         logits: Tensor = self.last(units)
         return logits.squeeze(1)
+
+
+def embed_groups(
+    parameters: ParameterTensors, labels: Labels, is_real: GroupFlags
+) -> FeatureColumns:
+    """Return the learned columns of each sample: the class embedding, then the group embedding.
+
+    Args:
+        parameters: The meta-network's parameters by name.
+        labels: Class of each sample.
+        is_real: Whether each sample is real.
+    """
+    classes, groups = parameters["class_embedding"], parameters["group_embedding"]
+    # Products with one-hot rows instead of look-ups: they stay fast under vmap(grad), and the rows
+    # are made by comparison, since torch's own one_hot looks at the values.
+    class_rows = labels.unsqueeze(1) == torch.arange(classes.shape[0], device=labels.device)
+    group_rows = torch.stack([~is_real, is_real], dim=1)
+    class_columns = class_rows.to(classes.dtype) @ classes
+    group_columns = group_rows.to(groups.dtype) @ groups
+    return torch.cat([class_columns, group_columns], dim=1)
 
 
 def score_from_logit(logits: PerSample, floor: float) -> PerSample:

@@ -1,0 +1,349 @@
+"""Trains classifier and meta-network together, with reuse of batch and step, and look-ahead."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, final
+
+import torch
+from torch import Tensor
+
+from mts_core.alignment import (
+    TangentLine,
+    direction_norm,
+    exact_alignment,
+    finite_difference_alignment,
+    head_alignment,
+)
+from mts_core.axes import FeatureColumns, ParameterTensors, PerSample
+from mts_core.batch_sampler import BatchSampler
+from mts_core.classifier_passes import (
+    BatchForward,
+    clone_parameters,
+    forward_batch,
+    hidden_features,
+    pass_settings,
+    reference_pass,
+    weighted_gradient,
+)
+from mts_core.classifiers import build_classifier, measure_input_scaling
+from mts_core.config import AlignmentKind, MtsConfig
+from mts_core.gsnr import (
+    Ladder,
+    MetaSample,
+    gsnr_ladder,
+    measurable_batch_sizes,
+    recent_critical_batch_size,
+)
+from mts_core.meta_gradient import meta_gradient, normalised_weights
+from mts_core.meta_network import ONLINE_FEATURE_NAMES, MetaNetwork, score_from_logit
+from mts_core.online_features import online_features, standardise_columns
+from mts_core.optimisers import (
+    AdamWMoments,
+    AdamWRule,
+    SgdRule,
+    adamw_step,
+    sgd_step,
+    zeros_like_parameters,
+)
+from mts_core.seeds import derive_generator
+from mts_core.step_traces import GSNR_LADDER, fetch_finite, gsnr_traces, weight_traces
+from mts_core.trainer_state import TrainerState
+from mts_core.training_data import LabelledInputs, ReferenceSet, TrainingPool, check_classes
+
+_UNTRACED: Final = ("classifier_gradient_norm", "reference_gradient_norm", "meta_gradient_norm")
+"""Values that are only watched for becoming non-finite."""
+
+_RECENT_MEASUREMENTS: Final = 8
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one training step showed.
+
+    Attributes:
+        step: Classifier steps done, from 1.
+        traces: Value of each series that was measured at this step, by name.
+    """
+
+    step: int
+    traces: Mapping[str, float]
+
+
+@final
+@dataclass(frozen=True)
+class _WeightedBatch:
+    """A batch with its weights, all at the parameters before the step.
+
+    Attributes:
+        batch: Raw inputs and classes, on the device.
+        forward: What the classifier's pass left behind.
+        scalars: Standardised offline and online columns.
+        is_real: Whether each sample is real.
+        weights: Weights w, with the meta-network's graph behind them.
+    """
+
+    batch: LabelledInputs
+    forward: BatchForward
+    scalars: FeatureColumns
+    is_real: Tensor
+    weights: PerSample
+
+
+def start_training(
+    pool: TrainingPool,
+    reference: ReferenceSet,
+    config: MtsConfig,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> TrainerState:
+    """Return the state of a run before its first step.
+
+    Args:
+        pool: The samples to be weighted; they may stay in host memory.
+        reference: The real set whose loss the weights are to lower.
+        config: Resolved settings.
+        seed: Seed of every random draw of the run.
+        device: Where the networks live; their dtype is that of the offline features.
+
+    Raises:
+        MissingClassError: The reference set lacks a class.
+        ConfigError: The classifier does not fit the inputs.
+    """
+    check_classes(pool, reference)
+    dtype = pool.offline_features.dtype
+    classifier = build_classifier(
+        config.classifier,
+        input_shape=pool.input_shape,
+        class_count=pool.class_count,
+        generator=derive_generator(seed, "classifier"),
+        scaling=measure_input_scaling(pool.inputs),
+    ).to(device, dtype)
+    scalar_count = pool.offline_features.shape[1] + len(ONLINE_FEATURE_NAMES)
+    meta_generator = derive_generator(seed, "meta_network")
+    meta_network = MetaNetwork(pool.class_count, scalar_count, meta_generator).to(device, dtype)
+    reference_sampler = BatchSampler(
+        reference.sample_count,
+        config.reference_batch_size or reference.sample_count,
+        derive_generator(seed, "reference_batches"),
+    )
+    first_reference = _draw_reference(reference, reference_sampler, torch.device(device))
+    return TrainerState(
+        classifier=classifier,
+        velocities=zeros_like_parameters(classifier),
+        meta_network=meta_network,
+        meta_moments=AdamWMoments(
+            zeros_like_parameters(meta_network), zeros_like_parameters(meta_network)
+        ),
+        averaged_meta=clone_parameters(meta_network),
+        anchors=hidden_features(classifier, first_reference, pass_settings(config)),
+        pool_sampler=BatchSampler(
+            pool.sample_count, config.batch_size, derive_generator(seed, "pool_batches")
+        ),
+        reference_sampler=reference_sampler,
+        diagnostics_generator=derive_generator(seed, "diagnostics"),
+    )
+
+
+def resume_training(
+    tensors: Mapping[str, Tensor],
+    pool: TrainingPool,
+    reference: ReferenceSet,
+    config: MtsConfig,
+    *,
+    device: torch.device | str = "cpu",
+) -> TrainerState:
+    """Return the state that `TrainerState.to_tensors` saved, ready to go on.
+
+    On a CPU with the same number of threads, the run then takes the same values bit by bit as one
+    that never stopped.
+
+    Args:
+        tensors: The saved state.
+        pool: The same pool as before.
+        reference: The same reference set as before.
+        config: The same settings as before.
+        device: Where the networks live from now on.
+
+    Raises:
+        CheckpointError: The tensors belong to a run with other networks or data.
+    """
+    state = start_training(pool, reference, config, seed=0, device=device)
+    state.load_tensors(tensors)
+    return state
+
+
+def train(
+    state: TrainerState, pool: TrainingPool, reference: ReferenceSet, config: MtsConfig
+) -> Iterator[StepReport]:
+    """Yield one report after each step until the run has `config.steps` steps.
+
+    Between two reports the state is consistent: it may be saved, and the iterator be dropped.
+
+    Args:
+        state: A started or resumed run; changed in place.
+        pool: The samples to be weighted.
+        reference: The real set.
+        config: Resolved settings.
+
+    Raises:
+        NonFiniteError: A loss or a gradient became infinite or not a number.
+
+    Source: [du2026difficulty], bi-level training with normalised weights.
+    Deviation: the training batch and its step are also the meta-gradient's batch and virtual step,
+    with the reference gradient taken after the step and the samples' gradients before it.
+    """
+    while state.step < config.steps:
+        yield _advance(state, pool, reference, config)
+
+
+def _advance(
+    state: TrainerState, pool: TrainingPool, reference: ReferenceSet, config: MtsConfig
+) -> StepReport:
+    number = state.step + 1
+    is_meta_step = number % config.meta_every == 0
+    is_measured = config.gsnr_every > 0 and number % config.gsnr_every == 0
+    is_aligned = is_meta_step or is_measured
+    weighted = _weigh_batch(state, pool, config)
+    point = clone_parameters(state.classifier) if is_aligned else {}
+    gradient = _classifier_step(state, weighted, config)
+    seen = reference_pass(
+        state.classifier,
+        _draw_reference(reference, state.reference_sampler, state.device),
+        pass_settings(config),
+        is_head_only=config.alignment is AlignmentKind.HEAD or not is_aligned,
+    )
+    watched = weight_traces(weighted.weights.detach(), weighted.forward.losses) | {
+        "reference_loss": seen.loss,
+        "reference_accuracy": seen.accuracy,
+        "classifier_gradient_norm": direction_norm(gradient),
+        "reference_gradient_norm": direction_norm(seen.direction),
+    }
+    measured: dict[str, float] = {}
+    if is_aligned:
+        # The samples' gradients are those from before the step, the reference's from after it.
+        alignment = _align(state, weighted, TangentLine(point, seen.direction), config)
+        if is_measured:
+            measured = _measure_gsnr(state, weighted, alignment, config)
+        if is_meta_step:
+            watched["meta_gradient_norm"] = _meta_step(state, weighted, alignment, config)
+    state.anchors = seen.hidden
+    state.step = number
+    fetched = fetch_finite(watched, number)
+    traces = {name: value for name, value in fetched.items() if name not in _UNTRACED}
+    return StepReport(number, traces | measured)
+
+
+def _weigh_batch(state: TrainerState, pool: TrainingPool, config: MtsConfig) -> _WeightedBatch:
+    indices = state.pool_sampler.draw()
+    batch = LabelledInputs(
+        _take(pool.inputs, indices, state.device), _take(pool.labels, indices, state.device)
+    )
+    is_real = _take(pool.is_real, indices, state.device)
+    offline = _take(pool.offline_features, indices, state.device).to(state.dtype)
+    forward = forward_batch(state.classifier, batch, pass_settings(config))
+    online = standardise_columns(online_features(forward.hidden, state.anchors))
+    scalars = torch.cat([offline, online], dim=1)
+    logits = state.meta_network(scalars, batch.labels, is_real)
+    weights = score_from_logit(logits, config.score_floor)
+    return _WeightedBatch(batch, forward, scalars, is_real, weights)
+
+
+def _classifier_step(
+    state: TrainerState, weighted: _WeightedBatch, config: MtsConfig
+) -> ParameterTensors:
+    gradient = weighted_gradient(
+        state.classifier,
+        weighted.batch,
+        normalised_weights(weighted.weights.detach()),
+        pass_settings(config),
+        graph_losses=weighted.forward.graph_losses,
+    )
+    parameters = dict(state.classifier.named_parameters())
+    sgd_step(parameters, gradient, state.velocities, _sgd_rule(config))
+    return gradient
+
+
+def _align(
+    state: TrainerState, weighted: _WeightedBatch, line: TangentLine, config: MtsConfig
+) -> PerSample:
+    settings = pass_settings(config)
+    size = settings.part_size(weighted.batch.inputs)
+    if config.alignment is AlignmentKind.HEAD:
+        forward = weighted.forward
+        return head_alignment(forward.hidden, forward.residuals, line.direction)
+    if config.alignment is AlignmentKind.FINITE_DIFFERENCE:
+        # Always in full precision: a difference of two bfloat16 losses is mostly rounding.
+        return finite_difference_alignment(
+            state.classifier,
+            weighted.batch,
+            line,
+            epsilon=config.finite_difference_epsilon,
+            micro_batch_size=size,
+        )
+    with settings.precision(state.device):
+        return exact_alignment(state.classifier, weighted.batch, line, micro_batch_size=size)
+
+
+def _meta_step(
+    state: TrainerState, weighted: _WeightedBatch, alignment: PerSample, config: MtsConfig
+) -> Tensor:
+    parameters = dict(state.meta_network.named_parameters())
+    gradients = meta_gradient(
+        weighted.weights,
+        alignment,
+        step_scale=_sgd_rule(config).step_scale,
+        parameters=list(parameters.values()),
+    )
+    by_name = dict(zip(parameters, gradients, strict=True))
+    state.meta_step += 1
+    adamw_step(
+        parameters,
+        by_name,
+        state.meta_moments,
+        rule=AdamWRule(config.meta_learning_rate, config.meta_weight_decay),
+        count=state.meta_step,
+    )
+    with torch.no_grad():
+        for name, average in state.averaged_meta.items():
+            # Weights in proportion to the step's number: the untrained start is soon forgotten.
+            average.lerp_(parameters[name], 2.0 / (state.meta_step + 1))
+    return direction_norm(by_name)
+
+
+def _measure_gsnr(
+    state: TrainerState, weighted: _WeightedBatch, alignment: PerSample, config: MtsConfig
+) -> dict[str, float]:
+    sizes = measurable_batch_sizes(GSNR_LADDER, weighted.batch.sample_count)
+    if not sizes:
+        return {}
+    rungs = gsnr_ladder(
+        state.meta_network,
+        MetaSample(weighted.scalars, weighted.batch.labels, weighted.is_real, alignment),
+        floor=config.score_floor,
+        ladder=Ladder(sizes, config.gsnr_partitions),
+        generator=state.diagnostics_generator,
+    )
+    state.gsnr_steps.append(state.step + 1)
+    state.gsnr_rungs.append(rungs)
+    traces = gsnr_traces(rungs, weighted.batch.sample_count)
+    critical = recent_critical_batch_size(state.gsnr_rungs[-_RECENT_MEASUREMENTS:])
+    return traces if critical is None else traces | {"critical_batch_size": critical}
+
+
+def _draw_reference(
+    reference: ReferenceSet, sampler: BatchSampler, device: torch.device
+) -> LabelledInputs:
+    indices = sampler.draw()
+    return LabelledInputs(
+        _take(reference.inputs, indices, device), _take(reference.labels, indices, device)
+    )
+
+
+def _take(values: Tensor, indices: Tensor, device: torch.device) -> Tensor:
+    # The rows are picked where the data lives, so that only the batch travels.
+    return values[indices.to(values.device)].to(device, non_blocking=True)
+
+
+def _sgd_rule(config: MtsConfig) -> SgdRule:
+    return SgdRule(config.classifier_learning_rate, config.momentum, config.classifier_weight_decay)

@@ -1,0 +1,158 @@
+"""Holds everything that a training run changes, and turns it into tensors and back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mts_core.axes import ParameterTensors, ReferenceHidden
+from mts_core.batch_sampler import BatchSampler
+from mts_core.classifiers import Classifier
+from mts_core.errors import CheckpointError
+from mts_core.gsnr import GsnrHistory, GsnrRung
+from mts_core.meta_network import MetaNetwork
+from mts_core.optimisers import AdamWMoments
+
+_SEPARATOR: Final = "/"
+
+
+@final
+@dataclass(eq=False)
+class TrainerState:
+    """The state of one run; `train` changes it in place.
+
+    Attributes:
+        classifier: Parameters theta.
+        velocities: Momentum buffers of the classifier.
+        meta_network: Parameters phi.
+        meta_moments: AdamW's running means of the meta-network.
+        averaged_meta: Mean of phi over the run, later values counting more.
+        anchors: Penultimate features of the last reference batch at the present theta.
+        pool_sampler: Draws training batches.
+        reference_sampler: Draws reference batches.
+        diagnostics_generator: Draws the GSNR's partitions; apart, so that measuring changes
+            nothing.
+        step: Classifier steps done.
+        meta_step: Meta-network steps done.
+        gsnr_steps: Step of each GSNR measurement.
+        gsnr_rungs: Rungs of each GSNR measurement.
+    """
+
+    classifier: Classifier
+    velocities: ParameterTensors
+    meta_network: MetaNetwork
+    meta_moments: AdamWMoments
+    averaged_meta: ParameterTensors
+    anchors: ReferenceHidden
+    pool_sampler: BatchSampler
+    reference_sampler: BatchSampler
+    diagnostics_generator: torch.Generator
+    step: int = 0
+    meta_step: int = 0
+    gsnr_steps: list[int] = field(default_factory=list)
+    gsnr_rungs: list[list[GsnrRung]] = field(default_factory=list)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks live."""
+        return self.classifier.shift.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of all parameters."""
+        return self.classifier.shift.dtype
+
+    @property
+    def gsnr_history(self) -> GsnrHistory:
+        """All GSNR measurements so far."""
+        sizes = [rung.batch_size for rung in self.gsnr_rungs[0]] if self.gsnr_rungs else []
+        shape = (len(self.gsnr_steps), len(sizes))
+        signals = [[rung.signal for rung in rungs] for rungs in self.gsnr_rungs]
+        noises = [[rung.noise for rung in rungs] for rungs in self.gsnr_rungs]
+        return GsnrHistory(
+            steps=np.array(self.gsnr_steps, dtype=np.int64),
+            batch_sizes=np.array(sizes, dtype=np.int64),
+            signals=np.array(signals, dtype=np.float64).reshape(shape),
+            noises=np.array(noises, dtype=np.float64).reshape(shape),
+        )
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """Return the whole state as named tensors on the CPU, detached from the run."""
+        history = self.gsnr_history
+        groups: dict[str, Mapping[str, Tensor]] = {
+            "classifier": self.classifier.state_dict(),
+            "velocity": self.velocities,
+            "meta_network": self.meta_network.state_dict(),
+            "meta_first_moment": self.meta_moments.first,
+            "meta_second_moment": self.meta_moments.second,
+            "meta_average": self.averaged_meta,
+            "pool_sampler": self.pool_sampler.to_tensors(),
+            "reference_sampler": self.reference_sampler.to_tensors(),
+            "diagnostics": {"generator": self.diagnostics_generator.get_state()},
+            "reference": {"anchors": self.anchors},
+            "progress": {
+                "step": torch.tensor(self.step),
+                "meta_step": torch.tensor(self.meta_step),
+            },
+            "gsnr": {
+                "steps": torch.from_numpy(history.steps),
+                "batch_sizes": torch.from_numpy(history.batch_sizes),
+                "signals": torch.from_numpy(history.signals),
+                "noises": torch.from_numpy(history.noises),
+            },
+        }
+        return {
+            group + _SEPARATOR + name: value.detach().cpu().clone()
+            for group, values in groups.items()
+            for name, value in values.items()
+        }
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Replace the whole state by one that `to_tensors` returned.
+
+        Raises:
+            CheckpointError: The tensors belong to a run with other networks or data.
+        """
+        try:
+            self._load(tensors)
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError("The saved training state does not fit this run.") from error
+
+    def _load(self, tensors: Mapping[str, Tensor]) -> None:
+        self.classifier.load_state_dict(_group(tensors, "classifier"))
+        self.meta_network.load_state_dict(_group(tensors, "meta_network"))
+        for name, target in {
+            "velocity": self.velocities,
+            "meta_first_moment": self.meta_moments.first,
+            "meta_second_moment": self.meta_moments.second,
+            "meta_average": self.averaged_meta,
+        }.items():
+            for key, value in _group(tensors, name).items():
+                target[key].copy_(value)
+        self.pool_sampler.load_tensors(_group(tensors, "pool_sampler"))
+        self.reference_sampler.load_tensors(_group(tensors, "reference_sampler"))
+        self.diagnostics_generator.set_state(tensors["diagnostics/generator"])
+        self.anchors = tensors["reference/anchors"].to(self.device, copy=True)
+        self.step = int(tensors["progress/step"])
+        self.meta_step = int(tensors["progress/meta_step"])
+        self.gsnr_steps, self.gsnr_rungs = _load_rungs(_group(tensors, "gsnr"))
+
+
+def _group(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    prefix = name + _SEPARATOR
+    return {
+        key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)
+    }
+
+
+def _load_rungs(gsnr: Mapping[str, Tensor]) -> tuple[list[int], list[list[GsnrRung]]]:
+    sizes = gsnr["batch_sizes"].tolist()
+    measurements = zip(gsnr["signals"].tolist(), gsnr["noises"].tolist(), strict=True)
+    rungs = [
+        [GsnrRung(*values) for values in zip(sizes, signals, noises, strict=True)]
+        for signals, noises in measurements
+    ]
+    return gsnr["steps"].tolist(), rungs
