@@ -1,0 +1,1 @@
+"""The HTTP shell: routes, wire schemas and errors over the domain in `curation`."""

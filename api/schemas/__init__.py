@@ -1,0 +1,1 @@
+"""The shapes that travel over HTTP, a file for each resource."""
