@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from curation.identifiers import DatasetId, JobId, WorkspaceId
 from curation.job_transitions import change_state, record_event
 from curation.job_types import Claim, EventKind, Failure, FailureReason, Heartbeat, Progress
-from curation.models import Checkpoint, Job, JobState, Workspace
+from curation.models import CLAIMED_STATES, Checkpoint, Job, JobState, Workspace
 from curation.object_rows import record_object
 from curation.objects import StoredObject
 
@@ -81,7 +81,7 @@ def claim_next_job(
         select(func.count())
         .where(
             other.workspace_id == Job.workspace_id,
-            other.state.in_([JobState.RUNNING, JobState.CANCELLING]),
+            other.state.in_(CLAIMED_STATES),
         )
         .scalar_subquery()
     )
@@ -98,6 +98,20 @@ def claim_next_job(
     if job_id is None:
         return None
     return claim_job(session, JobId(job_id), runner=runner, lease_seconds=lease_seconds)
+
+
+def holds_claim(session: Session, claim: Claim, *, is_locked: bool = False) -> bool:
+    """Return whether a claim still holds.
+
+    Args:
+        session: The transaction.
+        claim: The claim.
+        is_locked: Whether to hold the job's row until the transaction ends; heartbeats then wait.
+    """
+    held = select(Job.id).where(*_held_by(claim))
+    if is_locked:
+        held = held.with_for_update()
+    return session.scalars(held).one_or_none() is not None
 
 
 def heartbeat(session: Session, claim: Claim, *, lease_seconds: float) -> Heartbeat | None:
@@ -157,7 +171,7 @@ def register_checkpoint(
         step: The phase's step.
         stored: The state, complete in the object store.
     """
-    if not _lock_claim(session, claim):
+    if not holds_claim(session, claim, is_locked=True):
         return False
     record_object(session, stored)
     ordinal = session.scalars(
@@ -248,6 +262,18 @@ def release_job(session: Session, claim: Claim, now: datetime) -> bool:
     return job is not None or mark_cancelled(session, claim, now)
 
 
+def expired_claims(session: Session, *, limit: int) -> list[Claim]:
+    """Return claims whose lease has run out, longest ago first, and lock their jobs' rows."""
+    expired = (
+        select(Job)
+        .where(Job.state.in_(CLAIMED_STATES), Job.lease_expires_at < func.now())
+        .order_by(Job.lease_expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_claim_of(job) for job in session.scalars(expired)]
+
+
 def lose_job(
     session: Session, claim: Claim, now: datetime, *, detail: str, log_tail: str | None = None
 ) -> bool:
@@ -277,7 +303,10 @@ def lose_job(
     )
     if requeued is not None:
         return True
-    return fail_job(session, claim, Failure(FailureReason.WORKER_LOST, detail, log_tail), now)
+    failure = Failure(
+        FailureReason.WORKER_LOST, f"{detail} That was the last of its attempts.", log_tail
+    )
+    return fail_job(session, claim, failure, now)
 
 
 def mark_cancelled(session: Session, claim: Claim, now: datetime) -> bool:
@@ -304,17 +333,12 @@ def _held_by(claim: Claim) -> tuple[ColumnElement[bool], ...]:
     return (
         Job.id == claim.job_id,
         Job.fencing_token == claim.fencing_token,
-        Job.state.in_([JobState.RUNNING, JobState.CANCELLING]),
+        Job.state.in_(CLAIMED_STATES),
     )
 
 
 def _claimed_update(claim: Claim) -> Update:
     return update(Job).where(*_held_by(claim)).execution_options(synchronize_session=False)
-
-
-def _lock_claim(session: Session, claim: Claim) -> bool:
-    held = select(Job.id).where(*_held_by(claim)).with_for_update()
-    return session.scalars(held).one_or_none() is not None
 
 
 def _lease_end(lease_seconds: float) -> ColumnElement[datetime]:

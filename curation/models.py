@@ -65,6 +65,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+CLAIMED_STATES = frozenset({JobState.RUNNING, JobState.CANCELLING})
 FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
 
