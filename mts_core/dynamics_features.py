@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from mts_core.classifiers import Classifier
 from mts_core.errors import NonFiniteError
-from mts_core.plain_training import SgdSettings, TrainingRecipe, momentum_step
+from mts_core.optimisers import sgd_step, zeros_like_parameters
+from mts_core.plain_training import TrainingRecipe
 from mts_core.seeds import derive_generator
-from mts_core.training_data import ReferenceSet
+from mts_core.training_data import LabelledInputs
 
 DYNAMICS_FEATURE_NAMES: Final = ("gradient_norm", "error_norm", "forgetting_count")
 """Columns of the training dynamics, in order."""
@@ -39,7 +40,7 @@ class DynamicsState:
     """
 
     classifier: Classifier
-    velocities: dict[str, Tensor]
+    velocities: Mapping[str, Tensor]
     records: dict[str, Tensor]
 
     @property
@@ -82,7 +83,6 @@ def start_dynamics(
         device: Where to train.
     """
     classifier = recipe.build(derive_generator(seed, "dynamics", "start"), device)
-    velocities = {name: torch.zeros_like(value) for name, value in classifier.named_parameters()}
     records = {
         "gradient_norm": torch.zeros(sample_count, device=device),
         "error_norm": torch.zeros(sample_count, device=device),
@@ -90,7 +90,7 @@ def start_dynamics(
         "is_correct": torch.zeros(sample_count, dtype=torch.bool, device=device),
         "step": torch.zeros((), dtype=torch.int64),
     }
-    return DynamicsState(classifier, velocities, records)
+    return DynamicsState(classifier, zeros_like_parameters(classifier), records)
 
 
 def dynamics_steps(sample_count: int, batch_size: int) -> int:
@@ -104,7 +104,7 @@ def dynamics_steps(sample_count: int, batch_size: int) -> int:
 
 
 def advance_dynamics(
-    state: DynamicsState, samples: ReferenceSet, sgd: SgdSettings, *, seed: int
+    state: DynamicsState, samples: LabelledInputs, recipe: TrainingRecipe, *, seed: int
 ) -> None:
     """Train on the next batch and record what its samples showed before the step.
 
@@ -116,7 +116,7 @@ def advance_dynamics(
     Args:
         state: Changed in place.
         samples: Inputs and labels of the pool on the device.
-        sgd: Optimiser.
+        recipe: Optimiser and batch size.
         seed: Seed of the orders.
 
     Raises:
@@ -126,7 +126,7 @@ def advance_dynamics(
     along one run instead of several short ones, with the last layer's gradient for the whole one.
     """
     inputs, labels = samples.inputs, samples.labels
-    batch = _batch(len(labels), state.step, sgd.batch_size, seed).to(labels.device)
+    batch = _batch(len(labels), state.step, recipe.batch_size, seed).to(labels.device)
     hidden = state.classifier.features(inputs[batch])
     logits = state.classifier.head(hidden)
     loss = functional.cross_entropy(logits, labels[batch])
@@ -135,7 +135,8 @@ def advance_dynamics(
     _record(state.records, batch, labels[batch], logits=logits.detach(), hidden=hidden.detach())
     parameters = dict(state.classifier.named_parameters())
     gradients = torch.autograd.grad(loss, list(parameters.values()))
-    momentum_step(parameters, gradients, velocities=state.velocities, settings=sgd)
+    named = dict(zip(parameters, gradients, strict=True))
+    sgd_step(parameters, named, state.velocities, recipe.sgd)
     state.records["step"] += 1
 
 

@@ -1,6 +1,6 @@
 """Trains classifiers without a meta-network: one alone, or many heads at once."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,27 +12,11 @@ from mts_core.axes import Inputs
 from mts_core.classifiers import Classifier, InputScaling, build_classifier
 from mts_core.config import ClassifierKind
 from mts_core.errors import NonFiniteError
+from mts_core.optimisers import SgdRule, sgd_step
 from mts_core.seeds import derive_generator
-from mts_core.training_data import ReferenceSet
+from mts_core.training_data import LabelledInputs
 
 _ROWS_AT_ONCE = 2048
-
-
-@dataclass(frozen=True)
-class SgdSettings:
-    """Settings of stochastic gradient descent with momentum.
-
-    Attributes:
-        learning_rate: Step size.
-        momentum: Share of the last step that is kept.
-        weight_decay: Added to the gradient, times the parameter.
-        batch_size: Samples in a batch.
-    """
-
-    learning_rate: float
-    momentum: float
-    weight_decay: float
-    batch_size: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +28,16 @@ class TrainingRecipe:
         input_shape: Shape of one input.
         class_count: Number of classes.
         scaling: Scaling of the inputs.
-        sgd: Settings of the optimiser.
+        sgd: Optimiser.
+        batch_size: Samples in a batch.
     """
 
     kind: ClassifierKind
     input_shape: tuple[int, ...]
     class_count: int
     scaling: InputScaling
-    sgd: SgdSettings
+    sgd: SgdRule
+    batch_size: int
 
     def build(self, generator: torch.Generator, device: torch.device) -> Classifier:
         """Return a freshly initialised classifier."""
@@ -65,26 +51,34 @@ class TrainingRecipe:
         return classifier.to(device)
 
 
-def momentum_step(
-    parameters: Mapping[str, Tensor],
-    gradients: Sequence[Tensor],
-    *,
-    velocities: Mapping[str, Tensor],
-    settings: SgdSettings,
-) -> None:
-    """Change parameters and velocities in place by one step of SGD with momentum.
+@dataclass(frozen=True, eq=False)
+class JoinedInputs:
+    """Two labelled sets that are read as one, without copying either.
 
-    Args:
-        parameters: Named parameters.
-        gradients: One for each parameter, in the same order.
-        velocities: Named momentum buffers, zero at the start.
-        settings: Step size, momentum and weight decay.
+    Attributes:
+        first: The set that comes first.
+        second: The set that follows.
     """
-    with torch.no_grad():
-        for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
-            velocity = velocities[name].mul_(settings.momentum).add_(gradient)
-            velocity.add_(parameter, alpha=settings.weight_decay)
-            parameter.sub_(velocity, alpha=settings.learning_rate)
+
+    first: LabelledInputs
+    second: LabelledInputs
+
+    def take(self, positions: Tensor) -> LabelledInputs:
+        """Return the samples at positions of any shape, [*positions, ...] inputs and labels.
+
+        Args:
+            positions: int64 in [0, number of samples of both).
+        """
+        flat = positions.flatten()
+        size = self.first.sample_count
+        is_second = flat >= size
+        inside = flat.clamp_max(size - 1)
+        inputs, labels = self.first.inputs[inside], self.first.labels[inside]
+        inputs[is_second] = self.second.inputs[flat[is_second] - size]
+        labels[is_second] = self.second.labels[flat[is_second] - size]
+        return LabelledInputs(
+            inputs.reshape(*positions.shape, *inputs.shape[1:]), labels.reshape(positions.shape)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +98,7 @@ class TrainingRun:
 
 def train_runs(
     runs: Sequence[TrainingRun],
-    samples: ReferenceSet,
+    samples: JoinedInputs,
     recipe: TrainingRecipe,
     *,
     steps: int,
@@ -117,7 +111,7 @@ def train_runs(
 
     Args:
         runs: Classifiers to train.
-        samples: Inputs and labels on the device; each run's weights say what it sees of them.
+        samples: Pool and reference set on the device; each run's weights say what it sees of them.
         recipe: How each classifier is built and trained.
         steps: Number of steps.
         seed: Seed of starts and draws.
@@ -128,8 +122,7 @@ def train_runs(
     Raises:
         NonFiniteError: A loss is infinite or not a number.
     """
-    inputs, labels, settings = samples.inputs, samples.labels, recipe.sgd
-    device = inputs.device
+    device = samples.first.labels.device
     models = [recipe.build(_generator(seed, run, "start"), device) for run in runs]
     template = models[0]
     buffers = dict(template.named_buffers())
@@ -138,7 +131,7 @@ def train_runs(
         for name, _ in template.named_parameters()
     }
     velocities = {name: torch.zeros_like(value) for name, value in parameters.items()}
-    draws = _draws(runs, steps, settings.batch_size, seed)
+    draws = _draws(runs, steps, recipe.batch_size, seed)
 
     def predict(queries: Inputs) -> Tensor:
         with torch.no_grad():
@@ -149,20 +142,21 @@ def train_runs(
         return torch.cat(chunks, dim=1)
 
     for step in range(steps):
-        batch = draws[step].to(device)
+        batch = samples.take(draws[step].to(device))
         for value in parameters.values():
             value.requires_grad_()
-        logits = _logits(template, parameters, buffers, inputs[batch], is_shared=False)
+        logits = _logits(template, parameters, buffers, batch.inputs, is_shared=False)
         # Summed over runs: each run's gradient is then that of its own mean loss.
         loss = functional.cross_entropy(
-            logits.flatten(0, 1), labels[batch].flatten(), reduction="sum"
+            logits.flatten(0, 1), batch.labels.flatten(), reduction="sum"
         )
-        gradients = torch.autograd.grad(loss / settings.batch_size, list(parameters.values()))
+        gradients = torch.autograd.grad(loss / recipe.batch_size, list(parameters.values()))
+        named = dict(zip(parameters, gradients, strict=True))
         if not bool(torch.isfinite(loss.detach())):
             raise NonFiniteError("loss of an evaluation classifier", step=step)
         for value in parameters.values():
             value.requires_grad_(False)
-        momentum_step(parameters, gradients, velocities=velocities, settings=settings)
+        sgd_step(parameters, named, velocities, recipe.sgd)
         yield step + 1, predict
 
 

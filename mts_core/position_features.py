@@ -80,18 +80,23 @@ def position_features(sets: EncodedSets) -> NDArray[np.float32]:
 
 
 def fill_position_features(
-    sets: EncodedSets, features: NDArray[np.float32]
+    sets: EncodedSets, features: NDArray[np.float32], *, start: int = 0
 ) -> Iterator[tuple[int, int]]:
     """Fill a table of position features, yielding (done, total) steps on the way.
+
+    A step is a class; the last one compares the whole pool.
 
     Args:
         sets: Encoded pool and reference set.
         features: [sample, 10] float32, overwritten.
+        start: Steps that an earlier call has already done on this table.
     """
     pool = normalise(sets.pool)
     reference = normalise(sets.reference)
     total = sets.class_count + 1
-    for class_index in range(sets.class_count):
+    if start == total:
+        return
+    for class_index in range(start, sets.class_count):
         members = np.flatnonzero(sets.pool_labels == class_index)
         anchors = reference[sets.reference_labels == class_index]
         if len(members):

@@ -1,0 +1,113 @@
+"""Lists the rows of the before and after table: which pool samples each method trains on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mts_core.feature_table import OFFLINE_FEATURE_NAMES
+from mts_core.seeds import derive_seed
+from mts_core.selection import TopFraction, select
+
+
+class Method(StrEnum):
+    """A row of the table."""
+
+    NO_SELECTION = "no_selection"
+    REFERENCE_ONLY = "reference_only"
+    RANDOM = "random"
+    EL2N = "el2n"
+    COSINE = "cosine"
+    MTS_WEIGHTED = "mts_weighted"
+    MTS_SELECTED = "mts_selected"
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One method of the table, with the cuts that it may choose from.
+
+    Attributes:
+        method: Which row.
+        ranking: [sample] float32; the highest are kept first, or are the weights where the row cuts
+            nothing.
+        fractions: Shares of the pool to choose from by cross-validation; empty where the row uses
+            its ranking as weights.
+        is_balanced: Whether cuts keep the same share of every class.
+    """
+
+    method: Method
+    ranking: NDArray[np.float32]
+    fractions: tuple[float, ...] = ()
+    is_balanced: bool = False
+
+    @property
+    def candidate_count(self) -> int:
+        """Number of cuts to choose from; a row without cuts counts as one."""
+        return max(1, len(self.fractions))
+
+    def weights(self, labels: NDArray[np.int64], candidate: int) -> NDArray[np.float64]:
+        """Return pool weights [sample] float64, of mean 1 over the samples that are used.
+
+        Args:
+            labels: [sample] int64.
+            candidate: Index of the cut.
+        """
+        if self.fractions:
+            rule = TopFraction(self.fractions[candidate], is_balanced=self.is_balanced)
+            return select(self.ranking, labels, rule).astype(np.float64)
+        mean = float(self.ranking.mean(dtype=np.float64))
+        return self.ranking.astype(np.float64) / (mean or 1.0)
+
+
+def baseline_rows(
+    offline_features: NDArray[np.float32],
+    fractions: Sequence[float],
+    *,
+    is_balanced: bool,
+    seed: int,
+) -> Iterator[Row]:
+    """Yield the rows that no learned weight enters.
+
+    Args:
+        offline_features: [sample, 13] float32, raw or standardised.
+        fractions: Shares that cuts choose from.
+        is_balanced: Whether cuts keep the same share of every class.
+        seed: Seed of the random row.
+
+    Yields:
+        no_selection: the whole pool. reference_only: none of it. random: a random share. el2n: the
+        share with the smallest error norm in training without selection. cosine: the share most
+        similar to its three nearest real samples of the class.
+
+    Source: [paul2021deep] for el2n. Deviation: the easiest samples are kept instead of the hardest,
+    since in a pool with wrong labels the hardest are mostly wrong.
+    """
+    count = len(offline_features)
+    columns = dict(zip(OFFLINE_FEATURE_NAMES, offline_features.T, strict=True))
+    nearest = [columns[f"nearest_real_cosine_{place}"] for place in (1, 2, 3)]
+    generator = np.random.default_rng(derive_seed(seed, "random row"))
+    rankings = {
+        Method.RANDOM: generator.random(count, dtype=np.float32),
+        Method.EL2N: -columns["error_norm"],
+        Method.COSINE: np.mean(nearest, axis=0),
+    }
+    yield Row(Method.NO_SELECTION, np.ones(count, dtype=np.float32))
+    yield Row(Method.REFERENCE_ONLY, np.zeros(count, dtype=np.float32))
+    for method, ranking in rankings.items():
+        yield Row(method, ranking, tuple(fractions), is_balanced)
+
+
+def scored_rows(
+    scores: NDArray[np.float32], fractions: Sequence[float], *, is_balanced: bool
+) -> Iterator[Row]:
+    """Yield the rows of learned scores: used as weights, and as a cut.
+
+    Args:
+        scores: [sample] float32 in [0, 1].
+        fractions: Shares that the cut chooses from.
+        is_balanced: Whether the cut keeps the same share of every class.
+    """
+    yield Row(Method.MTS_WEIGHTED, scores)
+    yield Row(Method.MTS_SELECTED, scores, tuple(fractions), is_balanced)

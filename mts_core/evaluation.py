@@ -1,0 +1,305 @@
+"""Measures the before and after table: the same model, trained on what each method leaves."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from mts_core.baselines import Row
+from mts_core.config import ClassifierKind
+from mts_core.plain_training import JoinedInputs, TrainingRecipe, TrainingRun, train_runs
+from mts_core.seeds import derive_seed
+from mts_core.training_data import LabelledInputs
+
+_LOSS: Final = 0
+_HITS: Final = 1
+_REPORT_EVERY: Final = 10
+
+
+@dataclass(frozen=True)
+class EvaluationBudget:
+    """How thoroughly the table is measured.
+
+    Attributes:
+        folds: Folds of the cross-validation on the reference set.
+        fractions: Shares of the pool that cuts choose from.
+        step_grid: Numbers of training steps that every row chooses from, rising.
+        seeds: Paired repetitions.
+        runs_at_once: Classifiers trained side by side.
+    """
+
+    folds: int
+    fractions: tuple[float, ...]
+    step_grid: tuple[int, ...]
+    seeds: int
+    runs_at_once: int
+
+
+def evaluation_budget(
+    kind: ClassifierKind, *, sample_count: int, batch_size: int, seeds: int
+) -> EvaluationBudget:
+    """Return a budget that suits a classifier's cost and the pool's size.
+
+    Heads get five folds and five cuts, and up to ten passes over the pool within 400 to 2000 steps.
+    The convolutional network costs a hundred times as much: two folds and two cuts.
+
+    Args:
+        kind: Classifier.
+        sample_count: Samples in the pool.
+        batch_size: Samples in a batch.
+        seeds: Paired repetitions.
+    """
+    if kind is ClassifierKind.CNN:
+        return EvaluationBudget(
+            folds=2, fractions=(0.3, 0.6), step_grid=(100, 200, 400), seeds=seeds, runs_at_once=1
+        )
+    longest = min(max(10 * sample_count // batch_size, 400), 2000)
+    return EvaluationBudget(
+        folds=5,
+        fractions=(0.15, 0.3, 0.45, 0.6, 0.8),
+        step_grid=tuple(longest // divisor for divisor in (16, 8, 4, 2, 1)),
+        seeds=seeds,
+        runs_at_once=32,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationTask:
+    """What a table is measured on.
+
+    Attributes:
+        rows: Methods, in order.
+        pool: Inputs and labels of the pool.
+        reference: Inputs and labels of the reference set.
+        test: Inputs and labels that no choice looks at; none where only choices are wanted.
+        recipe: How every row's classifier is built and trained.
+        budget: How thoroughly to measure.
+        seed: Seed of starts, draws and folds.
+    """
+
+    rows: Sequence[Row]
+    pool: LabelledInputs
+    reference: LabelledInputs
+    test: LabelledInputs | None
+    recipe: TrainingRecipe
+    budget: EvaluationBudget
+    seed: int
+
+    @property
+    def candidates(self) -> list[tuple[Row, int]]:
+        """Every cut of every row."""
+        return [(row, index) for row in self.rows for index in range(row.candidate_count)]
+
+
+class Measurements:
+    """What has been measured so far; places not measured yet are NaN.
+
+    Attributes:
+        validation: [candidate, fold, grid, 2] float64: summed log loss and number of hits on the
+            held-out fold.
+        accuracy: [row, seed] float64 on the test set.
+    """
+
+    def __init__(self, task: EvaluationTask) -> None:
+        budget = task.budget
+        shape = (len(task.candidates), budget.folds, len(budget.step_grid), 2)
+        self.validation = np.full(shape, np.nan)
+        self.accuracy = np.full((len(task.rows), budget.seeds), np.nan)
+
+    def capture(self) -> dict[str, Tensor]:
+        """Return copies of all measurements, by name."""
+        return {
+            "validation": torch.from_numpy(self.validation.copy()),
+            "accuracy": torch.from_numpy(self.accuracy.copy()),
+        }
+
+    def restore(self, captured: Mapping[str, Tensor]) -> None:
+        """Set all measurements to captured ones."""
+        self.validation[...] = captured["validation"].numpy()
+        self.accuracy[...] = captured["accuracy"].numpy()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What cross-validation on the reference set chose for a row.
+
+    Attributes:
+        candidate: Index of the row's cut.
+        steps: Training steps.
+        log_loss: Mean log loss on held-out reference samples.
+    """
+
+    candidate: int
+    steps: int
+    log_loss: float
+
+
+def measure(task: EvaluationTask, measurements: Measurements) -> Iterator[tuple[int, int]]:
+    """Fill in what has not been measured yet, yielding (done, total) training steps.
+
+    Every run starts from seeds alone, so measuring goes on after an interruption with the same
+    result: a run that was interrupted starts again.
+
+    Args:
+        task: What to measure.
+        measurements: Changed in place.
+
+    Cost: one training run for each candidate and fold, and one for each row and seed.
+    """
+    validation = _validation_steps(task)
+    total = validation + (_test_steps(task) if task.test is not None else 0)
+    for done in _cross_validate(task, measurements):
+        yield done, total
+    if task.test is not None:
+        for done in _measure_test(task, task.test, measurements):
+            yield validation + done, total
+
+
+def choose(task: EvaluationTask, measurements: Measurements) -> list[Choice]:
+    """Return each row's cut and steps: those of the lowest log loss on the reference set.
+
+    The loss is used instead of the accuracy since on a hundred samples accuracy moves in steps as
+    large as the differences between methods.
+
+    Args:
+        task: What was measured.
+        measurements: Complete cross-validation.
+    """
+    losses = measurements.validation[..., _LOSS].sum(axis=1) / len(task.reference.labels)
+    choices = []
+    first = 0
+    for row in task.rows:
+        own = losses[first : first + row.candidate_count]
+        candidate, place = np.unravel_index(int(own.argmin()), own.shape)
+        steps = task.budget.step_grid[int(place)]
+        choices.append(Choice(int(candidate), steps, float(own.min())))
+        first += row.candidate_count
+    return choices
+
+
+def reference_folds(labels: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each reference sample, every class spread evenly over the folds.
+
+    Args:
+        labels: [reference] int64.
+        folds: Number of folds.
+        seed: Seed of the order within classes.
+
+    Returns:
+        [reference] int64 in [0, folds).
+    """
+    generator = np.random.default_rng(derive_seed(seed, "folds"))
+    order = generator.permutation(len(labels))
+    # Sorting by class after shuffling deals each class out like cards.
+    dealt = order[np.argsort(labels[order], kind="stable")]
+    assigned = np.empty(len(labels), dtype=np.int64)
+    assigned[dealt] = np.arange(len(labels)) % folds
+    return assigned
+
+
+def _validation_steps(task: EvaluationTask) -> int:
+    return len(task.candidates) * task.budget.folds * task.budget.step_grid[-1]
+
+
+def _test_steps(task: EvaluationTask) -> int:
+    # The chosen steps are not known in advance; the longest are assumed.
+    return len(task.rows) * task.budget.seeds * task.budget.step_grid[-1]
+
+
+def _cross_validate(task: EvaluationTask, measurements: Measurements) -> Iterator[int]:
+    budget = task.budget
+    labels = task.reference.labels
+    folds = torch.from_numpy(
+        reference_folds(labels.cpu().numpy(), budget.folds, derive_seed(task.seed, "choice"))
+    )
+    samples = JoinedInputs(task.pool, task.reference)
+    jobs = [
+        (candidate, fold)
+        for candidate in range(len(task.candidates))
+        for fold in range(budget.folds)
+    ]
+    longest = budget.step_grid[-1]
+    for start in range(0, len(jobs), budget.runs_at_once):
+        group = jobs[start : start + budget.runs_at_once]
+        done = start * longest
+        if not np.isnan(measurements.validation[tuple(zip(*group, strict=True))]).any():
+            continue
+        runs = [
+            TrainingRun(_weights(task, candidate, is_used=folds != fold), derive_seed(fold, "fold"))
+            for candidate, fold in group
+        ]
+        held_out = torch.stack([folds == fold for _, fold in group]).to(labels.device)
+        found = np.empty((len(group), len(budget.step_grid), 2))
+        for step, predict in train_runs(
+            runs, samples, task.recipe, steps=longest, seed=derive_seed(task.seed, "choice")
+        ):
+            if step in budget.step_grid:
+                place = budget.step_grid.index(step)
+                found[:, place] = _judge(predict(task.reference.inputs), labels, held_out)
+            if step % _REPORT_EVERY == 0:
+                yield done + step * len(group)
+        for result, (candidate, fold) in zip(found, group, strict=True):
+            measurements.validation[candidate, fold] = result
+        yield done + longest * len(group)
+
+
+def _measure_test(
+    task: EvaluationTask, test: LabelledInputs, measurements: Measurements
+) -> Iterator[int]:
+    budget = task.budget
+    samples = JoinedInputs(task.pool, task.reference)
+    is_used = torch.ones(len(task.reference.labels), dtype=torch.bool)
+    offsets = np.cumsum([0, *(row.candidate_count for row in task.rows)])
+    choices = choose(task, measurements)
+    jobs = [(row, seed) for row in range(len(task.rows)) for seed in range(budget.seeds)]
+    jobs.sort(key=lambda job: choices[job[0]].steps)
+    longest = budget.step_grid[-1]
+    for start in range(0, len(jobs), budget.runs_at_once):
+        group = jobs[start : start + budget.runs_at_once]
+        done = start * longest
+        if not np.isnan(measurements.accuracy[tuple(zip(*group, strict=True))]).any():
+            continue
+        runs = [
+            TrainingRun(
+                _weights(task, int(offsets[row]) + choices[row].candidate, is_used=is_used), seed
+            )
+            for row, seed in group
+        ]
+        ends = np.array([choices[row].steps for row, _ in group])
+        found = np.empty(len(group))
+        for step, predict in train_runs(
+            runs, samples, task.recipe, steps=int(ends.max()), seed=derive_seed(task.seed, "test")
+        ):
+            if step in ends:
+                everything = torch.ones(len(group), len(test.labels), dtype=torch.bool)
+                judged = _judge(
+                    predict(test.inputs), test.labels, everything.to(test.labels.device)
+                )
+                found[ends == step] = judged[ends == step, _HITS] / len(test.labels)
+            if step % _REPORT_EVERY == 0:
+                yield done + step * len(group)
+        for result, (row, seed) in zip(found, group, strict=True):
+            measurements.accuracy[row, seed] = result
+        yield done + longest * len(group)
+
+
+def _weights(task: EvaluationTask, candidate: int, *, is_used: Tensor) -> Tensor:
+    row, index = task.candidates[candidate]
+    weights = torch.from_numpy(row.weights(task.pool.labels.cpu().numpy(), index))
+    # Reference samples count as much as the mean pool sample that is used, which is 1.
+    return torch.cat([weights, is_used.double()])
+
+
+def _judge(logits: Tensor, labels: Tensor, is_counted: Tensor) -> NDArray[np.float64]:
+    """Return summed log loss and hits over the counted samples, [run, 2]."""
+    log_probabilities = functional.log_softmax(logits.double(), dim=2)
+    wanted = labels.expand(len(logits), -1).unsqueeze(2)
+    losses = -log_probabilities.gather(2, wanted).squeeze(2)
+    hits = (logits.argmax(dim=2) == labels).double()
+    judged = [(column * is_counted).sum(dim=1) for column in (losses, hits)]
+    return torch.stack(judged, dim=1).cpu().numpy()

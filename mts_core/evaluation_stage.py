@@ -1,0 +1,242 @@
+"""The last stage of a run: measures the table, on a test set or by nested cross-validation."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mts_core.baselines import Method, Row, baseline_rows, scored_rows
+from mts_core.before_after_table import recommend, table_rows
+from mts_core.evaluation import (
+    Choice,
+    EvaluationBudget,
+    EvaluationTask,
+    Measurements,
+    choose,
+    evaluation_budget,
+    measure,
+    reference_folds,
+)
+from mts_core.pipeline_config import AUTO
+from mts_core.pipeline_report import Phase
+from mts_core.pool_encoding import PoolEncoding
+from mts_core.position_features import POSITION_FEATURE_NAMES, position_features
+from mts_core.seeds import derive_seed
+from mts_core.stages import ClassifierSets, RunContext, encoded_sets, weighting_problem
+from mts_core.training_data import LabelledInputs
+from mts_core.weighting import start_mts
+
+_OUTER_FOLDS: Final = 3
+_BY_TEST: Final = "test set"
+_BY_REFERENCE: Final = "nested cross-validation on the reference set"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LearnedScores:
+    """What the earlier stages learned.
+
+    Attributes:
+        offline_features: [sample, 13] float32 raw columns.
+        scores: [sample] float32 in [0, 1].
+    """
+
+    offline_features: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+class EvaluationStage:
+    """Measures every method's table row and chooses the suggested cut.
+
+    Choices (steps, shares of cuts) are made by cross-validation on the reference set. With a test
+    set, accuracy is measured there. Without one, the reference set is split into outer folds: for
+    each, features, scores, steps and shares are learned again from the other folds alone, and
+    accuracy is measured on the fold that was left out.
+    """
+
+    phase = Phase.EVALUATE
+
+    def __init__(
+        self,
+        context: RunContext,
+        encoding: PoolEncoding,
+        sets: ClassifierSets,
+        learned: LearnedScores,
+    ) -> None:
+        self._context = context
+        self._encoding = encoding
+        self._sets = sets
+        self._learned = learned
+        self._budget = _budget(context)
+        self._task = self._make_task(learned, sets.reference, sets.test, name="all")
+        self._measurements = Measurements(self._task)
+        self._folds = _outer_folds(context)
+        self._fold_scores = np.full((len(self._folds), len(learned.scores)), np.nan, np.float32)
+        self._fold_measurements = [Measurements(self._task) for _ in self._folds]
+        self._progress = [0, 1]
+
+    @property
+    def step(self) -> int:
+        """Training steps done, over all classifiers."""
+        return self._progress[0]
+
+    @property
+    def total_steps(self) -> int:
+        """Training steps at most, over all classifiers."""
+        return self._progress[1]
+
+    def advance(self) -> Iterator[None]:
+        """Yield every few steps until all rows are measured."""
+        parts = 1 + len(self._folds)
+        for done, total in measure(self._task, self._measurements):
+            self._progress = [done, total * parts]
+            yield None
+        for index, used in enumerate(self._folds):
+            offset = self._progress[1] // parts * (index + 1)
+            for done in self._measure_fold(index, used):
+                self._progress[0] = offset + done
+                yield None
+
+    def capture(self) -> dict[str, Tensor]:
+        """Return all measurements so far."""
+        tensors = {f"all.{name}": value for name, value in self._measurements.capture().items()}
+        tensors["fold_scores"] = torch.from_numpy(self._fold_scores.copy())
+        for index, measurements in enumerate(self._fold_measurements):
+            for name, value in measurements.capture().items():
+                tensors[f"fold{index}.{name}"] = value
+        return tensors
+
+    def restore(self, captured: Mapping[str, Tensor]) -> None:
+        """Go on from captured measurements."""
+        self._fold_scores[...] = captured["fold_scores"].numpy()
+        parts = {"all": self._measurements}
+        parts |= {f"fold{index}": item for index, item in enumerate(self._fold_measurements)}
+        for part, measurements in parts.items():
+            prefix = f"{part}."
+            measurements.restore(
+                {
+                    name.removeprefix(prefix): value
+                    for name, value in captured.items()
+                    if name.startswith(prefix)
+                }
+            )
+
+    def suggested_fraction(self) -> float:
+        """Return the share of the pool that the suggested cut keeps."""
+        row, choice = self._chosen()[Method.MTS_SELECTED]
+        return row.fractions[choice.candidate]
+
+    def report(self) -> dict[str, Any]:  # Any: a JSON object.
+        """Return the report's rows, its recommendation and how they were measured."""
+        accuracy = self._accuracy()
+        choices = choose(self._task, self._measurements)
+        rows = self._task.rows
+        return {
+            "rows": table_rows(rows, choices, accuracy, self._context.data.pool_labels),
+            "recommendation": str(recommend(rows, accuracy)),
+            "measured_on": _BY_TEST if self._task.test is not None else _BY_REFERENCE,
+        }
+
+    def _chosen(self) -> dict[Method, tuple[Row, Choice]]:
+        choices = choose(self._task, self._measurements)
+        return {
+            row.method: (row, choice) for row, choice in zip(self._task.rows, choices, strict=True)
+        }
+
+    def _accuracy(self) -> NDArray[np.float64]:
+        if self._task.test is not None:
+            return self._measurements.accuracy
+        # Folds differ in size by a few samples; each sample counts once.
+        size = self._sets.reference.sample_count
+        shares = [(size - len(used)) / size for used in self._folds]
+        parts = zip(shares, self._fold_measurements, strict=True)
+        weighted = np.stack([share * item.accuracy for share, item in parts])
+        return np.asarray(weighted.sum(axis=0))
+
+    def _measure_fold(self, index: int, used: NDArray[np.int64]) -> Iterator[int]:
+        held_out = np.setdiff1d(np.arange(self._sets.reference.sample_count), used)
+        reference = _subset(self._sets.reference, used)
+        table = self._learned.offline_features.copy()
+        table[:, : len(POSITION_FEATURE_NAMES)] = position_features(
+            encoded_sets(self._context.data, self._encoding, used)
+        )
+        if np.isnan(self._fold_scores[index]).any():
+            yield from self._learn_fold(index, table, reference)
+        learned = LearnedScores(table, self._fold_scores[index])
+        test = _subset(self._sets.reference, held_out)
+        task = self._make_task(learned, reference, test, name=f"fold {index}")
+        for done, _ in measure(task, self._fold_measurements[index]):
+            yield done
+
+    def _learn_fold(
+        self, index: int, table: NDArray[np.float32], reference: LabelledInputs
+    ) -> Iterator[int]:
+        problem = weighting_problem(self._context, self._sets, table, reference)
+        problem = dataclasses.replace(
+            problem, config=dataclasses.replace(problem.config, gsnr_every=0)
+        )
+        seed = derive_seed(self._context.seed, "mts", index)
+        run = start_mts(problem, seed=seed, device=self._context.device)
+        for _ in run.advance():
+            yield 0
+        self._fold_scores[index] = run.scores()
+
+    def _make_task(
+        self,
+        learned: LearnedScores,
+        reference: LabelledInputs,
+        test: LabelledInputs | None,
+        *,
+        name: str,
+    ) -> EvaluationTask:
+        config = self._context.config
+        own_fractions = self._budget.fractions if config.keep == AUTO else (float(config.keep),)
+        rows = [
+            *baseline_rows(
+                learned.offline_features,
+                self._budget.fractions,
+                is_balanced=config.balance,
+                seed=self._context.seed,
+            ),
+            *scored_rows(learned.scores, own_fractions, is_balanced=config.balance),
+        ]
+        return EvaluationTask(
+            rows=rows,
+            pool=self._sets.pool,
+            reference=reference,
+            test=test,
+            recipe=self._sets.recipe,
+            budget=self._budget,
+            seed=derive_seed(self._context.seed, "evaluation", name),
+        )
+
+
+def _budget(context: RunContext) -> EvaluationBudget:
+    smallest_class = int(np.bincount(context.data.reference_labels).min())
+    budget = evaluation_budget(
+        context.settings.mts.classifier,
+        sample_count=len(context.data.pool_labels),
+        batch_size=context.settings.evaluation_batch_size,
+        seeds=context.config.evaluation_seeds,
+    )
+    # A fold that took all of a class's samples would leave nothing to learn it from.
+    return dataclasses.replace(budget, folds=max(2, min(budget.folds, smallest_class)))
+
+
+def _outer_folds(context: RunContext) -> list[NDArray[np.int64]]:
+    """Return the reference samples that each outer fold may look at; none with a test set."""
+    data = context.data
+    if data.test_labels is not None:
+        return []
+    smallest_class = int(np.bincount(data.reference_labels).min())
+    count = max(2, min(_OUTER_FOLDS, smallest_class))
+    folds = reference_folds(data.reference_labels, count, derive_seed(context.seed, "outer"))
+    return [np.flatnonzero(folds != index) for index in range(count)]
+
+
+def _subset(samples: LabelledInputs, positions: NDArray[np.int64]) -> LabelledInputs:
+    chosen = torch.from_numpy(positions).to(samples.labels.device)
+    return LabelledInputs(samples.inputs[chosen], samples.labels[chosen])

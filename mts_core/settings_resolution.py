@@ -1,0 +1,140 @@
+"""Turns a job's settings into the numbers that a run uses, from the data's kind and size."""
+
+import dataclasses
+from typing import Final, TypeVar
+
+from mts_core.classifiers import InputScaling
+from mts_core.config import (
+    AlignmentKind,
+    ClassifierKind,
+    MtsConfig,
+    automatic_meta_learning_rate,
+)
+from mts_core.curation_data import CurationData
+from mts_core.errors import ConfigError
+from mts_core.optimisers import SgdRule
+from mts_core.pipeline_config import (
+    AlignmentChoice,
+    Auto,
+    ClassifierChoice,
+    PipelineConfig,
+)
+from mts_core.plain_training import TrainingRecipe
+
+_Number = TypeVar("_Number", int, float)
+
+_HEAD_STEPS: Final = 500
+_HEAD_BATCH: Final = 512
+_HEAD_LEARNING_RATE: Final = 0.1
+_CNN_STEPS: Final = 300
+_CNN_BATCH: Final = 256
+_CNN_LEARNING_RATE: Final = 0.05
+_LARGEST_EVALUATION_BATCH: Final = 128
+_CNN_EVALUATION_BATCH: Final = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedSettings:
+    """A job's settings with every automatic number filled in.
+
+    Attributes:
+        pipeline: The job's settings; only the encoder and the share to keep may still be
+            automatic, since they follow from measurements.
+        mts: Settings of the trainer.
+        evaluation_batch_size: Samples in a batch of plain training.
+    """
+
+    pipeline: PipelineConfig
+    mts: MtsConfig
+    evaluation_batch_size: int
+
+    def recipe(
+        self, input_shape: tuple[int, ...], class_count: int, scaling: InputScaling
+    ) -> TrainingRecipe:
+        """Return how classifiers are trained without a meta-network.
+
+        Args:
+            input_shape: Shape of one input of the classifier.
+            class_count: Number of classes.
+            scaling: Scaling of the inputs.
+        """
+        rule = SgdRule(
+            self.mts.classifier_learning_rate,
+            momentum=self.mts.momentum,
+            weight_decay=self.mts.classifier_weight_decay,
+        )
+        return TrainingRecipe(
+            kind=self.mts.classifier,
+            input_shape=input_shape,
+            class_count=class_count,
+            scaling=scaling,
+            sgd=rule,
+            batch_size=self.evaluation_batch_size,
+        )
+
+
+def resolve_settings(config: PipelineConfig, data: CurationData) -> ResolvedSettings:
+    """Return the settings of a run on some data.
+
+    Args:
+        config: The job's settings.
+        data: Inputs of the run.
+
+    Raises:
+        ConfigError: The classifier does not fit the inputs, or the estimator the classifier.
+    """
+    kind = _classifier(config.classifier, data)
+    is_cnn = kind is ClassifierKind.CNN
+    steps = _number(config.steps, _CNN_STEPS if is_cnn else _HEAD_STEPS)
+    batch_size = _number(config.batch_size, _CNN_BATCH if is_cnn else _HEAD_BATCH)
+    mts = MtsConfig(
+        classifier=kind,
+        alignment=_alignment(config.alignment, kind),
+        steps=steps,
+        batch_size=min(batch_size, len(data.pool_labels)),
+        micro_batch_size=config.micro_batch_size,
+        classifier_learning_rate=_number(
+            config.classifier_learning_rate, _CNN_LEARNING_RATE if is_cnn else _HEAD_LEARNING_RATE
+        ),
+        momentum=config.momentum,
+        classifier_weight_decay=config.classifier_weight_decay,
+        meta_learning_rate=_number(
+            config.meta_learning_rate, automatic_meta_learning_rate(steps, config.meta_every)
+        ),
+        meta_weight_decay=config.meta_weight_decay,
+        meta_every=config.meta_every,
+        score_floor=config.score_floor,
+        gsnr_every=config.gsnr_every,
+        gsnr_partitions=config.gsnr_partitions,
+    )
+    pipeline = dataclasses.replace(
+        config,
+        classifier=ClassifierChoice(kind),
+        alignment=AlignmentChoice(mts.alignment),
+        steps=mts.steps,
+        batch_size=mts.batch_size,
+        classifier_learning_rate=mts.classifier_learning_rate,
+        meta_learning_rate=mts.meta_learning_rate,
+    )
+    largest = _CNN_EVALUATION_BATCH if is_cnn else _LARGEST_EVALUATION_BATCH
+    return ResolvedSettings(pipeline, mts, min(mts.batch_size, largest))
+
+
+def _number(value: _Number | Auto, automatic: _Number) -> _Number:
+    return automatic if isinstance(value, str) else value
+
+
+def _classifier(choice: ClassifierChoice, data: CurationData) -> ClassifierKind:
+    kind = ClassifierKind.MLP if choice is ClassifierChoice.AUTO else ClassifierKind(choice)
+    if kind is ClassifierKind.CNN and not data.is_image:
+        raise ConfigError(
+            "The convolutional network needs images; choose linear or mlp for embeddings.",
+            field="classifier",
+        )
+    return kind
+
+
+def _alignment(choice: AlignmentChoice, kind: ClassifierKind) -> AlignmentKind:
+    if choice is not AlignmentChoice.AUTO:
+        return AlignmentKind(choice)
+    return AlignmentKind.EXACT if kind is ClassifierKind.CNN else AlignmentKind.HEAD

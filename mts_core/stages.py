@@ -1,0 +1,363 @@
+"""The stages of a run before its evaluation: encode, measure features, learn scores."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mts_core.classifiers import measure_input_scaling
+from mts_core.curation_data import CurationData
+from mts_core.dynamics_features import (
+    advance_dynamics,
+    dynamics_features,
+    dynamics_steps,
+    start_dynamics,
+)
+from mts_core.encoders import choose_encoder
+from mts_core.feature_table import OFFLINE_FEATURE_NAMES, standardise
+from mts_core.pipeline_config import EncoderChoice, PipelineConfig
+from mts_core.pipeline_report import Phase
+from mts_core.plain_training import TrainingRecipe
+from mts_core.pool_encoding import PoolEncoding
+from mts_core.position_features import (
+    POSITION_FEATURE_NAMES,
+    EncodedSets,
+    fill_position_features,
+)
+from mts_core.seeds import derive_seed
+from mts_core.settings_resolution import ResolvedSettings
+from mts_core.training_data import LabelledInputs, ReferenceSet, TrainingPool
+from mts_core.weighting import WeightingProblem, WeightingRun, resume_mts, start_mts
+
+Series = dict[str, tuple[list[int], list[float]]]
+"""Traces: series name to steps and values."""
+
+
+class Stage(Protocol):
+    """A part of a run that can be stopped and resumed between two reports."""
+
+    @property
+    def phase(self) -> Phase:
+        """Phase that the stage belongs to."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        ...
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole stage, at least one."""
+        ...
+
+    def advance(self) -> Iterator[Mapping[str, float] | None]:
+        """Yield the traces of each step, or none, until the stage is complete."""
+        ...
+
+    def capture(self) -> dict[str, Tensor]:
+        """Return all that the stage needs to go on, by name."""
+        ...
+
+    def restore(self, captured: Mapping[str, Tensor]) -> None:
+        """Go on from what was captured."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RunContext:
+    """What every stage of a run knows from the start.
+
+    Attributes:
+        data: Inputs of the run.
+        settings: Resolved settings.
+        seed: Seed of every draw.
+        device: Where to compute.
+    """
+
+    data: CurationData
+    settings: ResolvedSettings
+    seed: int
+    device: torch.device
+
+    @property
+    def config(self) -> PipelineConfig:
+        """The job's settings."""
+        return self.settings.pipeline
+
+
+class EncodeStage:
+    """Chooses an encoder and encodes all sets.
+
+    Attributes:
+        encoder: Name of the encoder in use.
+        candidate_losses: Log loss of each encoder that was compared, by name.
+        encoding: The encoded sets.
+    """
+
+    phase = Phase.ENCODE
+
+    def __init__(self, context: RunContext, chosen: str | None) -> None:
+        wish = EncoderChoice(chosen) if chosen else context.config.encoder
+        encoder, self.candidate_losses = choose_encoder(context.data, wish, context.device)
+        self.encoder = encoder.name
+        self.encoding = PoolEncoding(context.data, encoder, seed=context.seed)
+
+    @property
+    def step(self) -> int:
+        """Vectors encoded."""
+        return self.encoding.done
+
+    @property
+    def total_steps(self) -> int:
+        """Vectors to encode."""
+        return self.encoding.total
+
+    def advance(self) -> Iterator[None]:
+        """Yield after each chunk."""
+        for _ in self.encoding.advance():
+            yield None
+
+    def capture(self) -> dict[str, Tensor]:
+        """Return the vectors so far."""
+        return self.encoding.capture()
+
+    def restore(self, captured: Mapping[str, Tensor]) -> None:
+        """Go on from captured vectors."""
+        self.encoding.restore(captured)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClassifierSets:
+    """All sets as the classifier reads them: images for the network, vectors for heads.
+
+    Attributes:
+        pool: Inputs and labels of the pool, on the device.
+        reference: Inputs and labels of the reference set, on the device.
+        test: Inputs and labels of the test set, or none.
+        recipe: How classifiers are trained on them without a meta-network.
+    """
+
+    pool: LabelledInputs
+    reference: LabelledInputs
+    test: LabelledInputs | None
+    recipe: TrainingRecipe
+
+
+def classifier_sets(context: RunContext, encoding: PoolEncoding) -> ClassifierSets:
+    """Return the sets as the run's classifier reads them.
+
+    Args:
+        context: The run.
+        encoding: Complete encoding.
+    """
+    data = context.data
+    is_cnn = context.settings.mts.classifier == "cnn"
+    pool = _labelled(
+        data.pool_inputs if is_cnn else encoding.pool, data.pool_labels, context.device
+    )
+    reference = _labelled(
+        data.reference_inputs if is_cnn else encoding.reference,
+        data.reference_labels,
+        context.device,
+    )
+    test = None
+    if data.test_inputs is not None and data.test_labels is not None:
+        inputs = data.test_inputs if is_cnn else encoding.test
+        test = _labelled(inputs, data.test_labels, context.device)
+    scaling = measure_input_scaling(pool.inputs)
+    shape = tuple(pool.inputs.shape[1:])
+    return ClassifierSets(
+        pool, reference, test, context.settings.recipe(shape, data.class_count, scaling)
+    )
+
+
+class FeatureStage:
+    """Measures the 13 offline features.
+
+    Attributes:
+        table: [sample, 13] float32, raw values; complete at the end of the stage.
+    """
+
+    phase = Phase.FEATURES
+
+    def __init__(self, context: RunContext, encoding: PoolEncoding, sets: ClassifierSets) -> None:
+        self._context = context
+        self._encoding = encoding
+        self._sets = sets
+        count = sets.pool.sample_count
+        self.table = np.full((count, len(OFFLINE_FEATURE_NAMES)), np.nan, dtype=np.float32)
+        self._position_steps = context.data.class_count + 1
+        self._position_done = 0
+        self._dynamics_steps = dynamics_steps(count, sets.recipe.batch_size)
+        self._dynamics = start_dynamics(
+            sets.recipe, count, seed=context.seed, device=context.device
+        )
+
+    @property
+    def step(self) -> int:
+        """Classes measured plus batches trained on."""
+        return self._position_done + self._dynamics.step
+
+    @property
+    def total_steps(self) -> int:
+        """Classes to measure plus batches to train on."""
+        return self._position_steps + self._dynamics_steps
+
+    def advance(self) -> Iterator[None]:
+        """Yield after each class and after each batch."""
+        data = self._context.data
+        position = self.table[:, : len(POSITION_FEATURE_NAMES)]
+        sets = encoded_sets(data, self._encoding, np.arange(len(data.reference_labels)))
+        for done, _ in fill_position_features(sets, position, start=self._position_done):
+            self._position_done = done
+            yield None
+        while self._dynamics.step < self._dynamics_steps:
+            advance_dynamics(
+                self._dynamics, self._sets.pool, self._sets.recipe, seed=self._context.seed
+            )
+            yield None
+        self.table[:, len(POSITION_FEATURE_NAMES) :] = dynamics_features(self._dynamics)
+
+    def capture(self) -> dict[str, Tensor]:
+        """Return the columns so far and the classifier on its way."""
+        return {
+            "table": torch.from_numpy(self.table.copy()),
+            "position_done": torch.tensor(self._position_done),
+            **self._dynamics.capture(),
+        }
+
+    def restore(self, captured: Mapping[str, Tensor]) -> None:
+        """Go on from captured columns and a captured classifier."""
+        self.table[...] = captured["table"].numpy()
+        self._position_done = int(captured["position_done"])
+        self._dynamics.restore(captured)
+
+
+def encoded_sets(
+    data: CurationData, encoding: PoolEncoding, used_reference: NDArray[np.int64]
+) -> EncodedSets:
+    """Return what position features are measured on.
+
+    Args:
+        data: Inputs of the run.
+        encoding: Complete encoding.
+        used_reference: Positions of the reference samples that may be looked at.
+    """
+    return EncodedSets(
+        pool=encoding.pool,
+        pool_labels=data.pool_labels,
+        pool_is_real=data.pool_is_real,
+        reference=encoding.reference[used_reference],
+        reference_labels=data.reference_labels[used_reference],
+        class_count=data.class_count,
+    )
+
+
+def weighting_problem(
+    context: RunContext,
+    sets: ClassifierSets,
+    offline_features: NDArray[np.float32],
+    reference: LabelledInputs,
+) -> WeightingProblem:
+    """Return what scores are learned from.
+
+    Args:
+        context: The run.
+        sets: All sets as the classifier reads them.
+        offline_features: [sample, 13] raw columns.
+        reference: The reference samples that may be looked at.
+    """
+    pool = TrainingPool(
+        inputs=sets.pool.inputs,
+        labels=sets.pool.labels,
+        is_real=torch.from_numpy(context.data.pool_is_real).to(context.device),
+        offline_features=torch.from_numpy(standardise(offline_features)).to(context.device),
+        class_count=context.data.class_count,
+    )
+    return WeightingProblem(
+        pool, ReferenceSet(reference.inputs, reference.labels), context.settings.mts
+    )
+
+
+class WeightStage:
+    """Learns the scores and keeps the traces.
+
+    Attributes:
+        traces: Every series that was measured.
+        scores: [sample] float32 in [0, 1]; empty until the stage is complete.
+        features: [sample, 22] float32 with raw offline columns; empty until then.
+        summary: What the report says of the run; empty until then.
+    """
+
+    phase = Phase.TRAIN
+
+    def __init__(
+        self, context: RunContext, sets: ClassifierSets, offline_features: NDArray[np.float32]
+    ) -> None:
+        self._context = context
+        self._table = offline_features
+        self._problem = weighting_problem(context, sets, offline_features, sets.reference)
+        self._run: WeightingRun = start_mts(
+            self._problem, seed=derive_seed(context.seed, "mts"), device=context.device
+        )
+        self.traces: Series = {}
+        self.scores = np.empty(0, dtype=np.float32)
+        self.features = np.empty((0, 0), dtype=np.float32)
+        self.summary: dict[str, Any] = {}  # Any: a JSON object.
+
+    @property
+    def step(self) -> int:
+        """Training steps done."""
+        return self._run.step
+
+    @property
+    def total_steps(self) -> int:
+        """Training steps of the run."""
+        return self._run.total_steps
+
+    def advance(self) -> Iterator[Mapping[str, float]]:
+        """Yield the traces of each step."""
+        for report in self._run.advance():
+            for name, value in report.traces.items():
+                steps, values = self.traces.setdefault(name, ([], []))
+                steps.append(report.step)
+                values.append(value)
+            yield report.traces
+        self.scores = self._run.scores()
+        self.features = self._run.features()
+        # The user reads cosines and norms; the standardised columns were for the meta-network.
+        self.features[:, : self._table.shape[1]] = self._table
+        self.summary = self._run.summary()
+
+    def capture(self) -> dict[str, Tensor]:
+        """Return the trainer's state and the traces."""
+        tensors = {f"run.{name}": value for name, value in self._run.capture().items()}
+        for name, (steps, values) in self.traces.items():
+            tensors[f"trace.{name}.steps"] = torch.tensor(steps, dtype=torch.int64)
+            tensors[f"trace.{name}.values"] = torch.tensor(values, dtype=torch.float64)
+        return tensors
+
+    def restore(self, captured: Mapping[str, Tensor]) -> None:
+        """Go on from a captured state and its traces."""
+        state = {
+            name.removeprefix("run."): value
+            for name, value in captured.items()
+            if name.startswith("run.")
+        }
+        self._run = resume_mts(self._problem, state, device=self._context.device)
+        for key, steps in captured.items():
+            if key.startswith("trace.") and key.endswith(".steps"):
+                name = key.removeprefix("trace.").removesuffix(".steps")
+                values = captured[f"trace.{name}.values"]
+                self.traces[name] = (steps.tolist(), values.tolist())
+
+
+def _labelled(
+    inputs: NDArray[np.generic], labels: NDArray[np.int64], device: torch.device
+) -> LabelledInputs:
+    return LabelledInputs(torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device))
