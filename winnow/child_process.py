@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -76,15 +77,26 @@ def stop(
 ) -> int | None:
     """Sends each step's signal and waits its seconds, until the process has ended.
 
+    SIGKILL goes to the child's whole process group, since a killed process stops nobody else.
+
     Returns:
         The exit status, or None where even the last step did not end it.
     """
     for step, wait_seconds in steps:
         if process.poll() is not None:
             break
-        process.send_signal(step)
+        _signal(process, step)
         try:
             process.wait(wait_seconds)
         except subprocess.TimeoutExpired:
             continue
     return process.poll()
+
+
+def _signal(process: subprocess.Popen[bytes], step: signal.Signals) -> None:
+    if step is signal.SIGKILL:
+        # Not yet reaped, so its number still names this group and no other.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, step)
+    else:
+        process.send_signal(step)

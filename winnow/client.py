@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
@@ -38,7 +39,7 @@ from winnow.resources import (
 )
 from winnow.transport import Call, Progress, Transport
 
-_WAIT_SECONDS = 25.0
+_WAIT_SECONDS = 10.0
 # A service that answers a waiting request at once, changed or not, must not be asked in a rush.
 _MIN_ROUND_SECONDS = 0.2
 _PAGE_SIZE = 1000
@@ -148,13 +149,20 @@ class Client:
         """Deletes the dataset; refused while a job needs it."""
         self._transport.send(Call(method="DELETE", path=f"/v1/datasets/{dataset_id}"))
 
-    def wait_for_dataset(self, dataset_id: DatasetId) -> Dataset:
+    def wait_for_dataset(
+        self, dataset_id: DatasetId, *, on_news: Callable[[Dataset], None] = lambda _: None
+    ) -> Dataset:
         """Waits for the end of validation and returns the dataset.
+
+        Args:
+            dataset_id: A dataset with content.
+            on_news: Called with the dataset at every change, and at least every ten seconds.
 
         Raises:
             DatasetInvalidError: validation refused it.
         """
         for dataset in self._watch(Dataset, f"/v1/datasets/{dataset_id}"):
+            on_news(dataset)
             if dataset.state is DatasetState.READY:
                 return dataset
             failure = dataset.failure
@@ -197,16 +205,20 @@ class Client:
         return self._pages(Job, "/v1/jobs", params)
 
     def watch_job(self, job_id: JobId) -> Iterator[Job]:
-        """Yields the job now and at every change, the final state last."""
+        """Yields the job now, at every change and at least every ten seconds, to its end."""
         for job in self._watch(Job, f"/v1/jobs/{job_id}"):
             yield job
             if job.state.is_final:
                 return
 
     def wait_for_job(
-        self, job_id: JobId, *, on_change: Callable[[Job], None] = lambda _: None
+        self, job_id: JobId, *, on_news: Callable[[Job], None] = lambda _: None
     ) -> Job:
         """Waits for the job's end and returns it.
+
+        Args:
+            job_id: The job.
+            on_news: Called with the job at every change, and at least every ten seconds.
 
         Raises:
             JobFailedError: it failed; the text holds the reason.
@@ -214,7 +226,7 @@ class Client:
         """
         job = None
         for job in self.watch_job(job_id):
-            on_change(job)
+            on_news(job)
         assert job is not None  # noqa: S101 - A watched job is yielded at least once.
         if job.state is JobState.CANCELLED:
             raise JobCancelledError(f"The job {job.id} was cancelled.")
@@ -331,8 +343,9 @@ class Client:
                 return
 
     def _watch(self, kind: type[AnswerT], path: str) -> Iterator[AnswerT]:
-        """Yields the resource at once and at every change, for ever, by long polls."""
+        """Yields the resource at once, then after each long poll, changed or not, for ever."""
         tag: str | None = None
+        newest: AnswerT | None = None
         while True:
             started_at = time.monotonic()
             response = self._transport.send(
@@ -344,9 +357,10 @@ class Client:
                     wait_seconds=_WAIT_SECONDS,
                 )
             )
-            if response.content:
+            if newest is None or response.status_code != HTTPStatus.NOT_MODIFIED:
                 tag = response.headers.get("ETag")
-                yield _parse(kind, response.json())
+                newest = _parse(kind, response.json())
+            yield newest
             rest_seconds = _MIN_ROUND_SECONDS - (time.monotonic() - started_at)
             time.sleep(max(0.0, rest_seconds))
 

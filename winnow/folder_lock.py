@@ -16,6 +16,8 @@ from pathlib import Path
 from winnow.errors import DataFolderInUseError, ServerStartError
 
 _POLL_SECONDS = 0.02
+# Another command may hold the lock for a moment, only to see whether somebody else does.
+_PATIENCE_SECONDS = 0.5
 
 
 class FolderLock:
@@ -27,21 +29,19 @@ class FolderLock:
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        """Takes the lock at once.
+        """Takes the lock.
 
         Raises:
-            DataFolderInUseError: another process, or another holder in this one, has it.
+            DataFolderInUseError: another process, or another holder in this one, keeps it.
         """
         fd = os.open(self._folder / "launcher.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            owner = os.pread(fd, 20, 0).decode() or "unknown"
+        if not _lock_within(fd, _PATIENCE_SECONDS):
+            owner = _owner(fd)
             os.close(fd)
             raise DataFolderInUseError(
                 f"The data folder {self._folder} is in use by another Winnow (process {owner}); "
                 "stop that one, or choose another folder."
-            ) from error
+            )
         os.ftruncate(fd, 0)
         os.pwrite(fd, str(os.getpid()).encode(), 0)
         self._fd = fd
@@ -65,25 +65,29 @@ def server_lock(folder: Path, *, wait_seconds: float) -> Iterator[int]:
     """
     fd = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _wait_for_lock(fd, folder, wait_seconds)
+        if not _lock_within(fd, wait_seconds):
+            raise ServerStartError(
+                f"The server that an earlier Winnow left behind in {folder} (process {_owner(fd)}) "
+                f"has not ended within {wait_seconds:.0f} seconds; end it and try again."
+            )
         yield fd
     finally:
         # The server holds a copy of the descriptor; only its end frees the lock.
         os.close(fd)
 
 
-def _wait_for_lock(fd: int, folder: Path, wait_seconds: float) -> None:
+def _lock_within(fd: int, wait_seconds: float) -> bool:
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except BlockingIOError:
             if time.monotonic() > deadline:
-                owner = os.pread(fd, 20, 0).decode() or "unknown"
-                raise ServerStartError(
-                    f"The server that an earlier Winnow left behind in {folder} (process {owner}) "
-                    f"has not ended within {wait_seconds:.0f} seconds; end it and try again."
-                ) from error
+                return False
             time.sleep(_POLL_SECONDS)
         else:
-            return
+            return True
+
+
+def _owner(fd: int) -> str:
+    return os.pread(fd, 20, 0).decode() or "unknown"

@@ -1,0 +1,127 @@
+"""Writes a job's results into a folder that people and ``datasets.load_dataset`` can read."""
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from winnow.client import Client
+from winnow.errors import InputError
+from winnow.report_table import markdown_table, table_rows
+from winnow.resources import Job, JsonObject
+
+MANIFEST, KEPT, WEIGHTS = "manifest.parquet", "kept.parquet", "weights.parquet"
+TRACES, REPORT, README = "traces.json", "report.json", "README.md"
+
+_README = """\
+---
+configs:
+- config_name: weighted
+  default: true
+  data_files: {manifest}
+- config_name: kept
+  data_files: {kept}
+---
+
+# A curated dataset
+
+Winnow weighed {sample_count} synthetic samples against a real reference set (job {job_id}, method
+{method}, seed {seed}).
+
+- `{manifest}` holds every sample: `score` in [0, 1] is the value of record, `weight` is the score
+  divided by its mean and goes into a loss or a sampler, `keep` is the suggested cut, `rank` counts
+  from 0, the best.
+- `{kept}` holds the samples of the suggested cut alone.
+- `{weights}` holds score, weight and rank by position in the upload.
+- `{report}` and `{traces}` hold the measurements before and after, and what training recorded.
+
+```python
+from datasets import load_dataset
+
+weighted = load_dataset({folder}, "weighted", split="train")
+kept = load_dataset({folder}, "kept", split="train")
+```
+{table}"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished job and where its results lie."""
+
+    job: Job
+    folder: Path
+    files: list[Path]
+    report: JsonObject
+
+
+def make_output_folder(out: Path) -> None:
+    """Makes the folder, before any work is spent on what goes there.
+
+    Raises:
+        InputError: it cannot be made, or is a file.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be made a folder: {error.strerror}.") from error
+
+
+def write_results(
+    client: Client, job: Job, out: Path, *, on_progress: Callable[[float], None]
+) -> Outcome:
+    """Downloads manifest, kept rows, weights, traces and report, and writes a README beside them.
+
+    Each file appears only when it is whole; files of an earlier run are replaced.
+    """
+    make_output_folder(out)
+    report = client.get_report(job.id)
+    steps: list[tuple[str, Callable[[Path], None]]] = [
+        (MANIFEST, lambda path: client.download_manifest(job.id, path)),
+        (KEPT, lambda path: client.download_manifest(job.id, path, is_kept_only=True)),
+        (WEIGHTS, lambda path: client.download_weights(job.id, path)),
+        (TRACES, lambda path: _write_json(path, client.get_traces(job.id))),
+        (REPORT, lambda path: _write_json(path, report)),
+        (README, lambda path: _write_text(path, _readme(job, out, report))),
+    ]
+    for done, (name, write) in enumerate(steps, start=1):
+        write(out / name)
+        on_progress(done / len(steps))
+    return Outcome(job, out, [out / name for name, _ in steps], report)
+
+
+def _readme(job: Job, out: Path, report: JsonObject) -> str:
+    rows = table_rows(report)
+    return _README.format(
+        manifest=MANIFEST,
+        kept=KEPT,
+        weights=WEIGHTS,
+        report=REPORT,
+        traces=TRACES,
+        sample_count=job.sample_count,
+        job_id=job.id,
+        method=job.method,
+        seed=job.seed,
+        folder=json.dumps(str(out)),
+        table=f"\n{markdown_table(rows)}\n" if rows else "",
+    )
+
+
+def how_to_open(data: Path | None, server: str) -> str:
+    """Returns the line that says how to reach the service that holds the job."""
+    if data is None:
+        return f"The service is at {server}"
+    return f"Open the service with: winnow up --data {shlex.quote(str(data))}"
+
+
+def _write_json(path: Path, value: JsonObject) -> None:
+    _write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

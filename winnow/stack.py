@@ -1,0 +1,314 @@
+"""Runs the whole service on one machine: PostgreSQL, Valkey, API and workers as child processes."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx2
+
+from winnow.child_process import ChildSpec, spawn, stop
+from winnow.data_folder import DataFolder, StackAddress, write_private
+from winnow.embedded_postgres import EmbeddedPostgres
+from winnow.embedded_valkey import EmbeddedValkey
+from winnow.errors import PortInUseError, ServerStartError
+from winnow.folder_lock import FolderLock
+from winnow.log_file import log_tail, open_log
+from winnow.signals import signals_held
+
+_CODE_ROOT = Path(__file__).parents[1]
+_READY_SECONDS = 120.0
+_ONCE_SECONDS = 300.0
+_POLL_SECONDS = 0.1
+_API_DRAIN_SECONDS = 5
+# A worker may take its grace time to write a checkpoint (30 s unless set otherwise).
+_DEFAULT_GRACE_SECONDS = 30.0
+_STOP_MARGIN_SECONDS = 15.0
+# The caller's own way to a service must not lead a child of this one elsewhere.
+_CLIENT_VARIABLES = ("WINNOW_SERVER", "WINNOW_API_KEY", "WINNOW_DATA", "WINNOW_ROOT_PATH")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackOptions:
+    """How to run the stack.
+
+    Attributes:
+        data: Its data folder.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        has_workers: Whether jobs and validations run, too.
+        report: Told each step in a few words.
+    """
+
+    data: DataFolder
+    host: str = "127.0.0.1"
+    port: int = 0
+    has_workers: bool = True
+    report: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A process of the stack that has to stay up."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+class Stack:
+    """The service's processes; they end with this object's ``stop``, or with this process.
+
+    Start it from a thread that outlives it (the main thread, as a rule): the kernel ends the
+    processes when the thread that started them ends, also by SIGKILL.
+    """
+
+    def __init__(self, options: StackOptions) -> None:
+        """Names what to run without starting it."""
+        self._options = options
+        self._data = options.data
+        self._lock: FolderLock | None = None
+        self._postgres = EmbeddedPostgres(self._data.postgres)
+        self._valkey = EmbeddedValkey(self._data.valkey)
+        self._members: list[_Member] = []
+
+    def start(self) -> StackAddress:
+        """Brings everything up and returns where it answers, with a key.
+
+        Raises:
+            PortInUseError: another program listens on the port.
+            DataFolderInUseError: another stack runs on the data folder.
+            ServerStartError: a process did not come up; the text holds the end of its log.
+        """
+        port = _free_port(self._options.host, self._options.port)
+        self._data.make()
+        lock = FolderLock(self._data.root)
+        lock.acquire()
+        self._lock = lock
+        try:
+            return self._start(port)
+        except BaseException:
+            self.stop()
+            raise
+
+    def check(self) -> None:
+        """Makes sure that every process is still there.
+
+        Raises:
+            ServerStartError: one has ended; the text holds the end of its log.
+        """
+        for member in self._members:
+            status = member.process.poll()
+            if status is not None:
+                raise ServerStartError(
+                    f"The {member.name} has ended (status {status}). "
+                    f"The end of {member.log}:\n{log_tail(member.log)}"
+                )
+        for name, server in (("PostgreSQL", self._postgres), ("Valkey", self._valkey)):
+            if server.pid is None:
+                raise ServerStartError(
+                    f"{name} has ended; see its server.log in {self._data.root}."
+                )
+
+    def stop(self) -> None:
+        """Ends everything in order: runs write a checkpoint, then the servers shut down.
+
+        A signal does not interrupt it; it takes the grace time and a margin at most.
+        """
+        with signals_held():
+            self._stop()
+
+    def _stop(self) -> None:
+        self._data.running.unlink(missing_ok=True)
+        for member in self._members:
+            if member.process.poll() is None:
+                member.process.send_signal(signal.SIGTERM)
+        grace_seconds = float(os.environ.get("WINNOW_GRACE_SECONDS", _DEFAULT_GRACE_SECONDS))
+        steps = (
+            (signal.SIGTERM, grace_seconds + _STOP_MARGIN_SECONDS),
+            (signal.SIGKILL, 5.0),
+        )
+        for member in self._members:
+            stop(member.process, steps)
+        self._members.clear()
+        self._valkey.stop()
+        self._postgres.stop()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _start(self, port: int) -> StackAddress:
+        options = self._options
+        # What a killed run left; nobody runs on this folder now.
+        _empty(self._data.scratch)
+        options.report("Starting PostgreSQL and Valkey")
+        database_url, broker_url = self._postgres.start(), self._valkey.start()
+        environment = self._environment(database_url, broker_url)
+        options.report("Bringing the database's tables up to date")
+        alembic = ["alembic", "-c", str(_CODE_ROOT / "alembic.ini"), "upgrade", "head"]
+        self._run_once("migration", alembic, environment)
+        options.report("Starting the API and the workers")
+        self._launch("api", _api_arguments(options.host, port), environment)
+        if options.has_workers:
+            self._launch("train", ["worker.celery_app", "train"], environment)
+            self._launch("short", ["worker.celery_app", "short"], environment)
+        api_key = self._first_key(environment)
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        address = StackAddress(f"http://{_reachable(host)}:{port}", api_key)
+        self._wait_until_ready(address.server)
+        self._data.record_running(address)
+        return address
+
+    def _environment(self, database_url: str, broker_url: str) -> dict[str, str]:
+        """Passes the caller's settings on, except those that this stack decides."""
+        environment = {
+            name: value for name, value in os.environ.items() if name not in _CLIENT_VARIABLES
+        }
+        environment.setdefault("WINNOW_LOG_FORMAT", "console")
+        return environment | {
+            "WINNOW_DATABASE_URL": database_url,
+            "WINNOW_BROKER_URL": broker_url,
+            "WINNOW_OBJECT_STORE": self._data.objects.absolute().as_uri(),
+            "WINNOW_SCRATCH_DIR": str(self._data.scratch.absolute()),
+            "PYTHONUNBUFFERED": "1",
+            # Colours have no place in a log file.
+            "NO_COLOR": "1",
+        }
+
+    def _spec(self, arguments: list[str], environment: dict[str, str]) -> ChildSpec:
+        command = [sys.executable, "-m", *arguments]
+        return ChildSpec(command=command, folder=_CODE_ROOT, environment=environment)
+
+    def _launch(self, name: str, arguments: list[str], environment: dict[str, str]) -> None:
+        log_path = self._data.logs / f"{name}.log"
+        with open_log(log_path) as log:
+            process = spawn(self._spec(arguments, environment), output=log)
+        self._members.append(_Member(f"{name} process", process, log_path))
+
+    def _run_once(self, name: str, arguments: list[str], environment: dict[str, str]) -> None:
+        log_path = self._data.logs / f"{name}.log"
+        with open_log(log_path) as log:
+            process = spawn(self._spec(arguments, environment), output=log)
+            status = _wait(process)
+        if status != 0:
+            raise ServerStartError(
+                f"The {name} failed (status {status}). The end of {log_path}:\n{log_tail(log_path)}"
+            )
+
+    def _first_key(self, environment: dict[str, str]) -> str:
+        """Returns the key kept in the data folder, made on the first start."""
+        path = self._data.api_key
+        if not path.exists():
+            arguments = [
+                "curation.keys", "create",
+                "--workspace", "default", "--name", "first", "--scopes", "read,write,admin",
+            ]  # fmt: skip
+            write_private(path, self._output_of("key", arguments, environment))
+        return path.read_text(encoding="utf-8").strip()
+
+    def _output_of(self, name: str, arguments: list[str], environment: dict[str, str]) -> str:
+        """Runs a program to its end and returns the last line that it printed.
+
+        Its output goes through a file of mode 0600 that is removed, since it may hold a secret.
+        """
+        path = self._data.scratch / f"{name}.out"
+        try:
+            with open_log(path) as output:
+                status = _wait(spawn(self._spec(arguments, environment), output=output))
+            text = path.read_text(encoding="utf-8").strip()
+        finally:
+            path.unlink(missing_ok=True)
+        if status != 0 or not text:
+            raise ServerStartError(f"Making the first API key failed (status {status}): {text}")
+        return text.splitlines()[-1]
+
+    def _wait_until_ready(self, server: str) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        with httpx2.Client(base_url=server, timeout=5.0, trust_env=False) as http:
+            while True:
+                self.check()
+                try:
+                    answer = http.get("/readyz")
+                except httpx2.TransportError:
+                    said = "no answer"
+                else:
+                    if answer.is_success:
+                        return
+                    said = answer.text
+                if time.monotonic() > deadline:
+                    raise ServerStartError(
+                        f"The API is not ready after {_READY_SECONDS:.0f} s: {said}"
+                    )
+                time.sleep(_POLL_SECONDS)
+
+
+def _api_arguments(host: str, port: int) -> list[str]:
+    return [
+        "uvicorn", "--factory", "api.main:create_app",
+        "--host", host, "--port", str(port),
+        # A waiting client's open stream must not hold up the end.
+        "--timeout-graceful-shutdown", str(_API_DRAIN_SECONDS),
+        "--no-server-header",
+    ]  # fmt: skip
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    try:
+        return process.wait(_ONCE_SECONDS)
+    except BaseException:
+        stop(process, ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)))
+        raise
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _reachable(host: str) -> str:
+    """Turns the address that listens everywhere into one that a client can call."""
+    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - Not bound here.
+
+
+def _free_port(host: str, port: int) -> int:
+    """Returns the port, or a free one for 0.
+
+    Raises:
+        PortInUseError: something listens there already, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As the API itself does: connections of a stack that has just ended do no harm.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortInUseError(
+                f"Winnow cannot listen on {host} port {port}: {error.strerror or error}. "
+                "Another program may hold it (perhaps another `winnow up`); "
+                "choose another one with --port."
+            ) from error
+        bound_port: int = probe.getsockname()[1]
+        return bound_port
