@@ -168,9 +168,10 @@ class Dataset(Base):
         CheckConstraint("(content_digest IS NULL) = (state = 'created')", name="content_by_state"),
         CheckConstraint("(failure_reason IS NOT NULL) = (state = 'invalid')", name="invalid_says"),
         CheckConstraint(
+            # IS TRUE, because a comparison with NULL is neither true nor false, and would pass.
             "state <> 'ready' OR (samples_digest IS NOT NULL AND sample_count > 0"
             " AND modality IS NOT NULL AND cardinality(class_names) > 1"
-            " AND class_counts IS NOT NULL AND validated_at IS NOT NULL)",
+            " AND class_counts IS NOT NULL AND validated_at IS NOT NULL) IS TRUE",
             name="ready_is_complete",
         ),
         CheckConstraint(
