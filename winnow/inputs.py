@@ -49,7 +49,9 @@ def open_input(path: Path) -> Iterator[PreparedInput]:
     if path.is_dir():
         with tempfile.TemporaryFile() as packed:
             file_name = f"{name}{_pack(path, packed)}"
-            yield PreparedInput(name, file_name, packed.seek(0, os.SEEK_END), packed)
+            size_bytes = packed.seek(0, os.SEEK_END)
+            packed.seek(0)
+            yield PreparedInput(name, file_name, size_bytes, packed)
     elif path.is_file():
         if not path.name.lower().endswith(_FILE_ENDINGS):
             raise InputError(
