@@ -1,0 +1,151 @@
+"""Starts a worker: `python -m worker.celery_app train` or `short`."""
+
+import sys
+from enum import StrEnum
+from typing import Any, Final
+
+import structlog
+from celery import Celery, signals
+from celery.utils.nodenames import gethostname
+from curation.log_setup import configure_logging
+
+from curation.identifiers import JobId
+from curation.job_queue import SHORT_QUEUE, TRAIN_QUEUE, make_celery, ring_job
+from worker.scratch import remove_abandoned_scratch
+from worker.services import Services, build_services
+from worker.settings import WorkerSettings
+from worker.supervisor import Supervisor
+from worker.sweep_timer import SweepTimer
+from worker.tasks import register_short_tasks, register_training
+
+_PING_SECONDS: Final = 5.0
+_USAGE: Final = "usage: python -m worker.celery_app train|short [ping]"
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerKind(StrEnum):
+    """What a worker process is for."""
+
+    TRAIN = TRAIN_QUEUE
+    SHORT = SHORT_QUEUE
+
+
+def command_line(kind: WorkerKind, settings: WorkerSettings) -> list[str]:
+    """Return Celery's arguments for a worker.
+
+    A training worker runs one job at a time on a thread, since the thread only watches; the work
+    is in a child process. Gossip and mingling serve features that nothing here uses.
+    """
+    pool = {
+        WorkerKind.TRAIN: ["--pool=threads", "--concurrency=1"],
+        WorkerKind.SHORT: ["--pool=prefork", f"--concurrency={settings.short_concurrency}"],
+    }[kind]
+    return [
+        "--quiet",
+        "worker",
+        f"--hostname={kind}@%h",
+        f"--queues={kind}",
+        f"--loglevel={settings.log_level}",
+        "--without-gossip",
+        "--without-mingle",
+        *pool,
+    ]
+
+
+def configure_worker(app: Celery) -> None:
+    """Set what concerns workers alone, on top of what every user of the broker shares."""
+    app.conf.update(
+        # Log lines are structlog's; Celery would wrap them in its own.
+        worker_redirect_stdouts=False,
+        # A broker that is away for long must not end the worker that waits for it.
+        broker_connection_max_retries=None,
+        # A running task does not need the broker; its message is acknowledged or redelivered.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_send_task_events=False,
+    )
+
+
+def build_training_worker(services: Services) -> None:
+    """Make Celery run jobs, sweep at intervals, and tell its children when it leaves."""
+    settings = services.settings
+
+    def ring(job_id: JobId) -> None:
+        ring_job(services.app, job_id)
+
+    supervisor = Supervisor(services.engine, settings, ring=ring, clock=services.clock)
+    timer = SweepTimer(services.sweep_and_ring, interval_seconds=settings.sweep_seconds)
+    register_training(services.app, supervisor)
+
+    def start_timer(**_: Any) -> None:  # Any: Celery's signal arguments.
+        removed = remove_abandoned_scratch(settings.scratch_dir)
+        log.info("training_worker_ready", abandoned_folders_removed=removed)
+        timer.start()
+
+    def leave(**_: Any) -> None:  # Any: Celery's signal arguments.
+        timer.stop()
+        supervisor.shut_down()
+
+    # Strong references: these functions live in no module for Celery's weak ones to find.
+    signals.worker_ready.connect(start_timer, weak=False)
+    signals.worker_shutting_down.connect(leave, weak=False)
+
+
+def build_short_worker(services: Services) -> None:
+    """Make Celery run the short tasks in forked processes."""
+    register_short_tasks(services.app, services)
+
+    def forget_connections(**_: Any) -> None:  # Any: Celery's signal arguments.
+        # A connection used by two processes mixes up their answers.
+        services.engine.dispose(close=False)
+
+    signals.worker_process_init.connect(forget_connections, weak=False)
+
+
+def run_worker(kind: WorkerKind, settings: WorkerSettings) -> int:
+    """Run a worker until it is told to stop, and return its exit code."""
+    configure_logging(settings)
+    signals.setup_logging.connect(_keep_logging, weak=False)
+    services = build_services(settings)
+    configure_worker(services.app)
+    match kind:
+        case WorkerKind.TRAIN:
+            build_training_worker(services)
+        case WorkerKind.SHORT:
+            build_short_worker(services)
+    exit_code = services.app.start(command_line(kind, settings))
+    services.engine.dispose()
+    return int(exit_code or 0)
+
+
+def ping_worker(kind: WorkerKind, settings: WorkerSettings) -> int:
+    """Return 0 where this machine's worker answers over the broker, else 1."""
+    app = make_celery(settings.broker_url)
+    node = f"{kind}@{gethostname()}"
+    answer = app.control.inspect(destination=[node], timeout=_PING_SECONDS).ping()
+    return 0 if answer else 1
+
+
+def _keep_logging(**_: Any) -> None:  # Any: Celery's signal arguments.
+    """Keep Celery from setting up logging: it does so where nobody listens to this signal."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the worker that the arguments name, or ask it for a sign of life."""
+    try:
+        kind = WorkerKind(arguments[0])
+    except (IndexError, ValueError):
+        sys.stderr.write(f"{_USAGE}\n")
+        return 2
+    match arguments[1:]:
+        case []:
+            return run_worker(kind, WorkerSettings())
+        case ["ping"]:
+            return ping_worker(kind, WorkerSettings())
+        case _:
+            sys.stderr.write(f"{_USAGE}\n")
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

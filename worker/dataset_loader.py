@@ -1,0 +1,288 @@
+"""Reads normalised datasets into the arrays that a run learns from."""
+
+import io
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NewType, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+from sqlalchemy import Engine
+
+from curation.database import unit_of_work
+from curation.datasets import get_dataset
+from curation.errors import NotFoundError
+from curation.identifiers import DatasetId, WorkspaceId
+from curation.jobs import Claim
+from curation.models import Dataset, DatasetState, Modality
+from curation.objects import ObjectStore
+from mts_core.pipeline import CurationData
+
+BATCH_ROWS: Final = 1024
+_IMAGE_FORMATS: Final = ("PNG", "JPEG", "WEBP")
+_MODES: Final = {1: "L", 3: "RGB"}
+
+Inputs: TypeAlias = NDArray[np.generic]
+ClassMap = NewType("ClassMap", NDArray[np.int64])
+
+
+class DatasetMissingError(Exception):
+    """A dataset of the job, or its content, is no longer there."""
+
+
+class InvalidDataError(Exception):
+    """A dataset cannot be trained on as it is; the message says why and is safe to show."""
+
+
+@dataclass(frozen=True)
+class LoadedSamples:
+    """What a run needs of its datasets.
+
+    Attributes:
+        data: Arrays to learn from.
+        sample_ids: Names of the pool's samples, by position.
+    """
+
+    data: CurationData
+    sample_ids: pa.ChunkedArray
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the database says about one dataset."""
+
+    role: str
+    digest: str
+    modality: Modality
+    sample_count: int
+    input_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _LoadedSet:
+    inputs: Inputs
+    labels: NDArray[np.int64]
+    is_real: NDArray[np.bool_]
+    sample_ids: pa.ChunkedArray
+
+
+def load_samples(
+    engine: Engine,
+    store: ObjectStore,
+    claim: Claim,
+    *,
+    scratch: Path,
+    memory_map_bytes: int,
+) -> LoadedSamples:
+    """Return the samples of a job's datasets, with classes matched by name.
+
+    Labels count the synthetic set's class names, in their order.
+
+    Args:
+        engine: The database.
+        store: Where the samples lie.
+        claim: The attempt; names the datasets.
+        scratch: Folder for mapped arrays.
+        memory_map_bytes: Inputs larger than this are mapped from a file instead of held.
+
+    Raises:
+        DatasetMissingError: A dataset or its samples are not there any more.
+        InvalidDataError: Shapes or classes of the sets do not fit together.
+    """
+    pool_facts = _facts(engine, claim.workspace_id, claim.synthetic_id, "synthetic")
+    reference_facts = _facts(engine, claim.workspace_id, claim.reference_id, "reference")
+    test_facts = (
+        None if claim.test_id is None else _facts(engine, claim.workspace_id, claim.test_id, "test")
+    )
+    others = [facts for facts in (reference_facts, test_facts) if facts is not None]
+    for facts in others:
+        _check_same_kind(pool_facts, facts)
+
+    def load(facts: _Facts) -> _LoadedSet:
+        class_map = match_classes(facts.class_names, pool_facts.class_names, role=facts.role)
+        array_file = scratch / f"{facts.role}.array" if _bytes(facts) > memory_map_bytes else None
+        with _samples_file(store, facts) as path:
+            return _load_set(path, facts, class_map=class_map, array_file=array_file)
+
+    pool, reference = load(pool_facts), load(reference_facts)
+    test = None if test_facts is None else load(test_facts)
+    _check_reference_classes(reference.labels, pool_facts.class_names)
+    data = CurationData(
+        pool_inputs=pool.inputs,
+        pool_labels=pool.labels,
+        pool_is_real=pool.is_real,
+        reference_inputs=reference.inputs,
+        reference_labels=reference.labels,
+        test_inputs=None if test is None else test.inputs,
+        test_labels=None if test is None else test.labels,
+        class_count=len(pool_facts.class_names),
+    )
+    return LoadedSamples(data=data, sample_ids=pool.sample_ids)
+
+
+def match_classes(names: Sequence[str], pool_names: Sequence[str], *, role: str) -> ClassMap:
+    """Return, for each class of a set, the pool's index of the class with the same name.
+
+    Args:
+        names: Class names of the set, by its own index.
+        pool_names: Class names of the pool.
+        role: What the set is, for the message.
+
+    Raises:
+        InvalidDataError: The pool lacks a class.
+    """
+    index = {name: position for position, name in enumerate(pool_names)}
+    unknown = [name for name in names if name not in index]
+    if unknown:
+        raise InvalidDataError(
+            f"The {role} set has classes that the synthetic set lacks: {', '.join(unknown)}."
+        )
+    return ClassMap(np.array([index[name] for name in names], dtype=np.int64))
+
+
+def _facts(engine: Engine, workspace_id: WorkspaceId, dataset_id: DatasetId, role: str) -> _Facts:
+    with unit_of_work(engine) as session:
+        try:
+            row = get_dataset(session, workspace_id, dataset_id)
+        except NotFoundError as error:
+            raise DatasetMissingError(f"The {role} dataset was deleted.") from error
+        return _checked_facts(row, role)
+
+
+def _checked_facts(row: Dataset, role: str) -> _Facts:
+    is_complete = row.state == DatasetState.READY and row.input_shape is not None
+    if not is_complete or row.modality not in {Modality.IMAGE, Modality.EMBEDDING}:
+        raise InvalidDataError(
+            f"The {role} dataset is neither images nor embeddings, or not ready."
+        )
+    # The database's constraints promise these of a ready dataset.
+    return _Facts(
+        role=role,
+        digest=_present(row.samples_digest),
+        modality=_present(row.modality),
+        sample_count=_present(row.sample_count),
+        input_shape=tuple(_present(row.input_shape)),
+        class_names=tuple(_present(row.class_names)),
+    )
+
+
+def _present(value: Any) -> Any:  # Any: whatever the nullable column holds.
+    if value is None:
+        raise InvalidDataError("A ready dataset lacks a value that it must have.")
+    return value
+
+
+def _check_same_kind(pool: _Facts, other: _Facts) -> None:
+    if other.modality != pool.modality:
+        raise InvalidDataError(
+            f"The synthetic set holds {pool.modality} samples and the {other.role} set "
+            f"{other.modality} samples."
+        )
+    if other.input_shape != pool.input_shape:
+        raise InvalidDataError(
+            f"Samples of the synthetic set have shape {list(pool.input_shape)} and those of the "
+            f"{other.role} set {list(other.input_shape)}."
+        )
+
+
+def _check_reference_classes(labels: NDArray[np.int64], class_names: Sequence[str]) -> None:
+    counts = np.bincount(labels, minlength=len(class_names))
+    missing = [name for name, count in zip(class_names, counts, strict=True) if count == 0]
+    if missing:
+        raise InvalidDataError(
+            f"The reference set has no sample of these classes: {', '.join(missing)}."
+        )
+
+
+def _bytes(facts: _Facts) -> int:
+    item_bytes = 1 if facts.modality is Modality.IMAGE else 4
+    return facts.sample_count * math.prod(facts.input_shape) * item_bytes
+
+
+@contextmanager
+def _samples_file(store: ObjectStore, facts: _Facts) -> Iterator[Path]:
+    if not store.exists(facts.digest):
+        raise DatasetMissingError(f"The samples of the {facts.role} dataset are gone.")
+    with store.local_path(facts.digest) as path:
+        yield path
+
+
+def _load_set(
+    path: Path, facts: _Facts, *, class_map: ClassMap, array_file: Path | None
+) -> _LoadedSet:
+    is_image = facts.modality is Modality.IMAGE
+    payload = "image" if is_image else "embedding"
+    decode = _decode_images if is_image else _decode_embeddings
+    shape = (facts.sample_count, *facts.input_shape)
+    inputs = _allocate(shape, np.uint8 if is_image else np.float32, array_file)
+    labels = np.empty(facts.sample_count, dtype=np.int64)
+    is_real = np.empty(facts.sample_count, dtype=np.bool_)
+    sample_ids: list[pa.Array] = []
+    columns = ["sample_id", "label", "is_real", payload]
+    start = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
+            end = start + batch.num_rows
+            if end > facts.sample_count:
+                raise InvalidDataError(f"The {facts.role} set holds more samples than recorded.")
+            inputs[start:end] = decode(batch.column(payload), facts)
+            labels[start:end] = class_map[batch.column("label").to_numpy()]
+            is_real[start:end] = batch.column("is_real").to_numpy(zero_copy_only=False)
+            sample_ids.append(batch.column("sample_id"))
+            start = end
+    if start != facts.sample_count:
+        raise InvalidDataError(f"The {facts.role} set holds fewer samples than recorded.")
+    return _LoadedSet(inputs, labels, is_real, pa.chunked_array(sample_ids, type=pa.string()))
+
+
+def _allocate(shape: tuple[int, ...], dtype: type[np.generic], array_file: Path | None) -> Inputs:
+    if array_file is None:
+        return np.empty(shape, dtype=dtype)
+    return np.memmap(array_file, dtype=dtype, mode="w+", shape=shape)
+
+
+def _decode_embeddings(column: pa.Array, facts: _Facts) -> Inputs:
+    values: Inputs = column.flatten().to_numpy()
+    expected = len(column) * facts.input_shape[0]
+    if values.size != expected:
+        raise InvalidDataError(f"The {facts.role} set has embeddings of different lengths.")
+    return values.reshape(len(column), -1)
+
+
+def _decode_images(column: pa.Array, facts: _Facts) -> Inputs:
+    return np.stack([decode_image(value.as_buffer(), facts.input_shape) for value in column])
+
+
+def decode_image(content: Any, shape: Sequence[int]) -> NDArray[np.uint8]:  # Any: bytes-like.
+    """Return one image in the form of its dataset.
+
+    Args:
+        content: PNG, JPEG or WebP file, as bytes or a buffer.
+        shape: Channels (1 or 3), height and width of the result; other sizes are resized.
+
+    Returns:
+        [channel, height, width], uint8.
+
+    Raises:
+        InvalidDataError: The file does not decode.
+    """
+    channels, height, width = shape
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            with Image.open(io.BytesIO(content), formats=_IMAGE_FORMATS) as image:
+                pixels = image.convert(_MODES[channels])
+        except (OSError, SyntaxError, Warning, Image.DecompressionBombError) as error:
+            raise InvalidDataError("A stored image does not decode.") from error
+    if pixels.size != (width, height):
+        pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
+    array = np.asarray(pixels, dtype=np.uint8).reshape(height, width, channels)
+    return np.ascontiguousarray(array.transpose(2, 0, 1))

@@ -1,0 +1,81 @@
+"""Chooses where a training process computes, and sets torch up for it."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import torch
+
+AUTO: Final = "auto"
+_CGROUP_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
+
+
+class DeviceError(Exception):
+    """The settings name a device that this machine does not have."""
+
+
+def choose_device(setting: str) -> torch.device:
+    """Return the device that the settings name, or the best that there is.
+
+    Args:
+        setting: `auto`, `cpu`, `cuda` or `cuda:N`; `auto` takes the first GPU, else the CPU.
+
+    Raises:
+        DeviceError: A GPU is asked for and is not there. Falling back to the CPU would turn
+            minutes into days without a word.
+    """
+    if setting == AUTO:
+        setting = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(setting)
+    if device.type == "cpu":
+        return device
+    index = device.index or 0
+    if not torch.cuda.is_available() or index >= torch.cuda.device_count():
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        raise DeviceError(f"The worker is set to {setting}, and this machine has {found} GPUs.")
+    return torch.device("cuda", index)
+
+
+def set_up_torch(device: torch.device, *, threads: int | None) -> None:
+    """Set thread counts and, on a GPU, the modes in which a run can be repeated.
+
+    Args:
+        device: Where the run computes.
+        threads: Threads of one operation; all CPUs that this process may use if none.
+    """
+    torch.set_num_threads(threads or available_cpus())
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        # Autotuning picks kernels by timing, so two runs could add in different orders.
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        # TF32 keeps ten bits of the mantissa: too few for differences of nearby gradients.
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+        # Operations without a repeatable version still run, with a warning in the log.
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def available_cpus(quota_file: Path = _CGROUP_QUOTA) -> int:
+    """Return how many CPUs this process may use: its affinity, under its container's quota."""
+    if hasattr(os, "sched_getaffinity"):
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count() or 1
+    quota = _container_quota(quota_file)
+    return allowed if quota is None else max(1, min(allowed, quota))
+
+
+def _container_quota(quota_file: Path) -> int | None:
+    try:
+        limit, period = quota_file.read_text().split()
+    except (OSError, ValueError):
+        return None
+    return None if limit == "max" else round(int(limit) / int(period))
+
+
+def describe_device(device: torch.device) -> str:
+    """Return a short name for people: `cpu` or the GPU's index and model."""
+    if device.type == "cpu":
+        return "cpu"
+    return f"{device} ({torch.cuda.get_device_name(device)})"

@@ -1,0 +1,69 @@
+"""Turns what a training run raised into the word that its job is left with."""
+
+import errno
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from curation.jobs import FailureReason
+from mts_core.errors import ConfigError, MissingClassError, NonFiniteError
+from worker.child_link import Failed, Interrupted
+from worker.dataset_loader import DatasetMissingError, InvalidDataError
+from worker.device import DeviceError
+from worker.outcomes import out_of_memory_detail
+
+# These errors carry sentences that are written for the user. All others may quote data or paths,
+# so only their type is told, and the rest stays in the log.
+_TOLD_ERRORS: Final[Mapping[type[Exception], FailureReason]] = {
+    DatasetMissingError: FailureReason.DATASET_MISSING,
+    InvalidDataError: FailureReason.INVALID_DATA,
+    MissingClassError: FailureReason.INVALID_DATA,
+    ConfigError: FailureReason.INVALID_DATA,
+    DeviceError: FailureReason.INTERNAL_ERROR,
+}
+_FULL_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def failure_of(
+    error: Exception,
+    config: Mapping[str, Any],  # Any: a JSON object.
+) -> Failed | Interrupted:
+    """Return the child's last word on an exception.
+
+    Args:
+        error: What ended the run.
+        config: The job's resolved settings, for advice.
+    """
+    if isinstance(error, OperationalError | InterfaceError):
+        return Interrupted(detail="The database was not reachable.")
+    if isinstance(error, OSError):
+        return _failure_of_files(error)
+    if _is_out_of_memory(error):
+        return Failed(reason=FailureReason.OUT_OF_MEMORY, detail=out_of_memory_detail(config))
+    if isinstance(error, NonFiniteError):
+        advice = "Lower classifier_learning_rate or meta_learning_rate."
+        return Failed(reason=FailureReason.NON_FINITE, detail=f"{error} {advice}")
+    for kind, reason in _TOLD_ERRORS.items():
+        if isinstance(error, kind):
+            return Failed(reason=reason, detail=str(error))
+    return Failed(
+        reason=FailureReason.INTERNAL_ERROR,
+        detail=f"An unexpected {type(error).__name__} ended the run; the log's end tells more.",
+    )
+
+
+def _failure_of_files(error: OSError) -> Failed | Interrupted:
+    if error.errno in _FULL_DISK:
+        detail = "The worker's disk or the object store is full."
+        return Failed(reason=FailureReason.INTERNAL_ERROR, detail=detail)
+    return Interrupted(detail="A file or the object store could not be read or written.")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # torch has a type of its own for the GPU alone; its CPU allocator raises a RuntimeError that
+    # only its message tells apart.
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)

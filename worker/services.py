@@ -1,0 +1,54 @@
+"""Builds what the tasks of a worker process work with."""
+
+from dataclasses import dataclass
+
+import structlog
+from celery import Celery
+from curation.sweep import sweep
+from sqlalchemy import Engine
+
+from curation.clock import Clock, utc_now
+from curation.database import create_database_engine
+from curation.job_queue import make_celery, ring_job, ring_validation
+from curation.objects import ObjectStore, open_object_store
+from worker.settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the tasks of a worker process work with.
+
+    Attributes:
+        settings: Settings of the process.
+        engine: The database; connects when first used.
+        store: The object store.
+        app: Celery, to ring by.
+        clock: The time.
+    """
+
+    settings: WorkerSettings
+    engine: Engine
+    store: ObjectStore
+    app: Celery
+    clock: Clock
+
+    def sweep_and_ring(self) -> None:
+        """Repair what was lost, and ring for all that waits."""
+        report = sweep(self.engine, self.store, self.settings, self.clock())
+        for job_id in report.ring:
+            ring_job(self.app, job_id)
+        for dataset_id in report.validate:
+            ring_validation(self.app, dataset_id)
+
+
+def build_services(settings: WorkerSettings) -> Services:
+    """Return the services that the settings describe; nothing is connected yet."""
+    return Services(
+        settings=settings,
+        engine=create_database_engine(settings.database_url),
+        store=open_object_store(settings.object_store),
+        app=make_celery(settings.broker_url),
+        clock=utc_now,
+    )

@@ -1,0 +1,274 @@
+"""Trains one attempt in the child process: load, encode, train, evaluate, write."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+import structlog
+import torch
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from curation.clock import utc_now
+from curation.database import create_database_engine, unit_of_work
+from curation.jobs import Claim, newest_checkpoint, register_checkpoint
+from curation.objects import ObjectStore, open_object_store
+from mts_core.pipeline import (
+    CurationResult,
+    PipelineReport,
+    PipelineState,
+    load_pipeline_state,
+    pipeline_config_from_mapping,
+    run_pipeline,
+    save_pipeline_state,
+)
+from worker.child_link import (
+    CheckpointSaved,
+    ChildMessage,
+    Finished,
+    ProgressMade,
+    Stopped,
+    Superseded,
+    Verdict,
+)
+from worker.dataset_loader import LoadedSamples, load_samples
+from worker.device import choose_device, describe_device, set_up_torch
+from worker.failures import failure_of
+from worker.phase_clock import PhaseClock
+from worker.result_writer import write_result
+from worker.settings import WorkerSettings
+
+LOAD_PHASE: Final = "load"
+WRITE_PHASE: Final = "write"
+_PROGRESS_SECONDS: Final = 0.2
+_SECONDS_KEY: Final = "seconds_by_phase"
+
+log = structlog.get_logger(__name__)
+
+
+class StoppedError(Exception):
+    """The supervisor asked for the end, and the state is saved."""
+
+
+class SupersededError(Exception):
+    """The database refused a write: the token is no longer the job's, or the job is to end."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What one attempt works with.
+
+    Attributes:
+        claim: The attempt.
+        settings: Settings of the process.
+        engine: The database.
+        store: Where datasets, checkpoints and results lie.
+        scratch: Folder for temporary files.
+        send: Tells the supervisor something.
+        should_stop: Whether the supervisor asked for the end.
+    """
+
+    claim: Claim
+    settings: WorkerSettings
+    engine: Engine
+    store: ObjectStore
+    scratch: Path
+    send: Callable[[ChildMessage], None]
+    should_stop: Callable[[], bool]
+
+
+def run_attempt(
+    claim: Claim,
+    settings: WorkerSettings,
+    *,
+    scratch: Path,
+    send: Callable[[ChildMessage], None],
+    should_stop: Callable[[], bool],
+) -> Verdict:
+    """Run one attempt to its end and return its last word; never raises an error of the run.
+
+    Args:
+        claim: The attempt.
+        settings: Settings of the process.
+        scratch: Folder for temporary files.
+        send: Tells the supervisor something.
+        should_stop: Whether the supervisor asked for the end.
+    """
+    engine = create_database_engine(settings.database_url, pool_size=1)
+    try:
+        store = open_object_store(settings.object_store)
+        context = RunContext(claim, settings, engine, store, scratch, send, should_stop)
+        _train_and_write(context)
+    except StoppedError:
+        return Stopped()
+    except SupersededError:
+        return Superseded()
+    except Exception as error:
+        log.exception("run_failed")
+        return failure_of(error, claim.config)
+    finally:
+        engine.dispose()
+    return Finished()
+
+
+def _train_and_write(context: RunContext) -> None:
+    claim, settings = context.claim, context.settings
+    clock = PhaseClock(time.monotonic)
+    device = choose_device(settings.devices)
+    set_up_torch(device, threads=settings.torch_threads)
+    samples = load_samples(
+        context.engine,
+        context.store,
+        claim,
+        scratch=context.scratch,
+        memory_map_bytes=settings.memory_map_bytes,
+    )
+    resume = _newest_state(context, clock)
+    clock.spend(LOAD_PHASE)
+    reports = run_pipeline(
+        samples.data,
+        pipeline_config_from_mapping(claim.config),
+        seed=claim.seed,
+        device=device,
+        resume=resume,
+    )
+    result = _follow(context, reports, clock=clock, device=device)
+    _write(context, samples, result, clock)
+
+
+def _write(
+    context: RunContext, samples: LoadedSamples, result: CurationResult, clock: PhaseClock
+) -> None:
+    def seconds_by_phase() -> dict[str, float]:
+        clock.spend(WRITE_PHASE)
+        return clock.seconds_by_phase()
+
+    is_written = write_result(
+        context.engine,
+        context.store,
+        context.claim,
+        samples=samples,
+        result=result,
+        seconds_by_phase=seconds_by_phase,
+        clock=utc_now,
+    )
+    if not is_written:
+        raise SupersededError
+
+
+def _newest_state(context: RunContext, clock: PhaseClock) -> PipelineState | None:
+    with unit_of_work(context.engine) as session:
+        reference = newest_checkpoint(session, context.claim.job_id)
+    if reference is None:
+        return None
+    with context.store.local_path(reference.digest) as path:
+        state = load_pipeline_state(path)
+    metadata = dict(state.metadata)
+    clock.add_earlier(metadata.pop(_SECONDS_KEY))
+    log.info("resumed", phase=reference.phase, step=reference.step, from_attempt=reference.attempt)
+    return dataclasses.replace(state, metadata=metadata)
+
+
+def _follow(
+    context: RunContext,
+    reports: Iterator[PipelineReport],
+    *,
+    clock: PhaseClock,
+    device: torch.device,
+) -> CurationResult:
+    """Return the result of a run, after telling and saving how it comes along."""
+    keeper = _CheckpointKeeper(context, clock)
+    teller = _ProgressTeller(context, clock, describe_device(device))
+    phase = None
+    for report in reports:
+        clock.spend(report.phase)
+        is_new_phase, phase = report.phase is not phase, report.phase
+        teller.tell(report, is_urgent=is_new_phase)
+        if report.result is not None:
+            return report.result
+        if context.should_stop():
+            keeper.save(report)
+            raise StoppedError
+        if is_new_phase or keeper.is_due():
+            keeper.save_if_possible(report)
+    raise RuntimeError("The pipeline ended without a result.")
+
+
+@final
+class _ProgressTeller:
+    """Tells the supervisor how far the run is, a few times a second."""
+
+    def __init__(self, context: RunContext, clock: PhaseClock, device: str) -> None:
+        self._context = context
+        self._clock = clock
+        self._device = device
+        self._told_at = -_PROGRESS_SECONDS
+
+    def tell(self, report: PipelineReport, *, is_urgent: bool) -> None:
+        now = time.monotonic()
+        if not is_urgent and now - self._told_at < _PROGRESS_SECONDS:
+            return
+        self._told_at = now
+        self._context.send(
+            ProgressMade(
+                phase=report.phase,
+                fraction=report.fraction,
+                step=report.step,
+                total_steps=report.total_steps,
+                eta_seconds=self._clock.eta_seconds(report.fraction),
+                device=self._device,
+            )
+        )
+
+
+@final
+class _CheckpointKeeper:
+    """Stores the run's state and registers it under the attempt's token."""
+
+    def __init__(self, context: RunContext, clock: PhaseClock) -> None:
+        self._context = context
+        self._clock = clock
+        self._saved_at = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Return whether the last checkpoint is older than the settings allow."""
+        age = time.monotonic() - self._saved_at
+        return age >= self._context.settings.checkpoint_seconds
+
+    def save_if_possible(self, report: PipelineReport) -> None:
+        """Save the state at a report, or go on without where the database is not reachable.
+
+        Raises:
+            SupersededError: Somebody else owns the job.
+        """
+        try:
+            self.save(report)
+        except DBAPIError as error:
+            # The run outlives a short outage; the supervisor ends it when the lease runs out.
+            log.warning("checkpoint_not_registered", error=type(error).__name__)
+            self._saved_at = time.monotonic()
+
+    def save(self, report: PipelineReport) -> None:
+        """Save the state at a report.
+
+        Raises:
+            SupersededError: Somebody else owns the job.
+        """
+        context = self._context
+        state = report.capture()
+        metadata = {**state.metadata, _SECONDS_KEY: self._clock.seconds_by_phase()}
+        path = context.scratch / "checkpoint.safetensors"
+        save_pipeline_state(dataclasses.replace(state, metadata=metadata), path)
+        stored = context.store.put_file(path)
+        path.unlink()
+        with unit_of_work(context.engine) as session:
+            is_registered = register_checkpoint(
+                session, context.claim, phase=report.phase, step=report.step, stored=stored
+            )
+        if not is_registered:
+            raise SupersededError
+        self._saved_at = time.monotonic()
+        context.send(CheckpointSaved(phase=report.phase, step=report.step))
