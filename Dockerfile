@@ -58,7 +58,9 @@ COPY --from=api-builder /opt/winnow /opt/winnow
 COPY alembic.ini ./
 COPY migrations/ migrations/
 EXPOSE 8000
-CMD ["python", "-m", "uvicorn", "--factory", "api.main:create_app", "--host", "0.0.0.0", "--port", "8000"]
+# An open event stream must not hold up a stop.
+CMD ["python", "-m", "uvicorn", "--factory", "api.main:create_app", "--host", "0.0.0.0", \
+     "--port", "8000", "--timeout-graceful-shutdown", "20", "--no-server-header"]
 
 FROM runtime AS worker
 COPY --from=worker-builder /opt/winnow /opt/winnow

@@ -1,0 +1,76 @@
+"""The pages name only what exists, and every reason that a user can meet."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from curation.jobs import FailureReason
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/*/*.md")])
+REASON = re.compile(r"[A-Z]+(_[A-Z]+)+")
+OUR_FOLDERS = ("api", "benchmarks", "curation", "examples", "migrations", "mts_core", "worker")
+
+
+def page_name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def reasons_in_code(folder: str) -> set[str]:
+    """Every reason that is written in the folder's code: raised, or a member of a closed set."""
+    found: set[str] = set()
+    for path in sorted((ROOT / folder).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            values: list[ast.expr] = []
+            if isinstance(node, ast.Call) and _names_an_error(node.func):
+                values = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "reason")]
+            elif isinstance(node, ast.ClassDef) and node.name.endswith("Reason"):
+                values = [item.value for item in node.body if isinstance(item, ast.Assign)]
+            found |= {
+                value.value
+                for value in values
+                if isinstance(value, ast.Constant)
+                and isinstance(value.value, str)
+                and REASON.fullmatch(value.value)
+            }
+    return found
+
+
+def _names_an_error(function: ast.expr) -> bool:
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return name.endswith(("Error", "Rejection", "Refusal"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_every_file_of_ours_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(rf"`((?:{'|'.join(OUR_FOLDERS)})/[\w./-]*\w)`", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+# Never reach a user of the API: of the command that makes keys, and of a runner that came late.
+INTERNAL = {"NO_SCOPE", "UNKNOWN_SCOPE", "CLAIM_LOST"}
+
+
+def test_every_reason_is_explained() -> None:
+    pages = [ROOT / "docs" / name for name in ("data-formats.md", "errors.md", "operating.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    in_code = reasons_in_code("curation") | reasons_in_code("api")
+    assert {"DATASET_IN_USE", "API_KEY_MISSING"} <= in_code
+    assert in_code - INTERNAL - {match[0] for match in REASON.finditer(text)} == set()
+
+
+def test_the_runbook_knows_every_reason_of_a_failed_job() -> None:
+    runbook = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `([A-Z_]+)` \|", runbook, re.MULTILINE))
+    assert rows == set(FailureReason)
