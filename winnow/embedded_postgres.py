@@ -23,7 +23,7 @@ from psycopg import sql
 from winnow.child_process import Account, ChildSpec, spawn, stop
 from winnow.errors import ServerStartError
 from winnow.folder_lock import FolderLock, server_lock
-from winnow.log_file import log_tail, open_log
+from winnow.log_file import log_reason, open_log
 from winnow.postgres_home import SYSTEM_ROOT, find_home
 from winnow.postgres_programs import find_programs
 from winnow.socket_folder import make_socket_folder, remove_socket_folder
@@ -87,6 +87,8 @@ class EmbeddedPostgres:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: FolderLock | None = None
         self._home: Path | None = None
+        self.url: str | None = None
+        """The address that the last start returned."""
 
     def start(self) -> str:
         """Brings the server up and returns the address of its database for SQLAlchemy.
@@ -96,7 +98,7 @@ class EmbeddedPostgres:
 
         Raises:
             DataFolderInUseError: another launcher holds the folder.
-            ServerStartError: the server cannot run; the text holds the end of its log.
+            ServerStartError: the server cannot run; the text says why.
         """
         if self._process is not None:
             raise ServerStartError(f"PostgreSQL in {self._data_dir} has been started already.")
@@ -122,7 +124,8 @@ class EmbeddedPostgres:
         except BaseException:
             self.stop()
             raise
-        return f"postgresql+psycopg://{_ROLE}@/{_DATABASE}?host={quote(str(sockets), safe='')}"
+        self.url = f"postgresql+psycopg://{_ROLE}@/{_DATABASE}?host={quote(str(sockets), safe='')}"
+        return self.url
 
     def stop(self) -> None:
         """Shuts the server down, waits for its end and frees the folder; may be called twice."""
@@ -167,12 +170,12 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + self._start_timeout_seconds
         while True:
             if self._process.poll() is not None:
-                raise ServerStartError(_failure("PostgreSQL ended while starting.", self._home))
+                raise ServerStartError(_failure("PostgreSQL ended while starting", self._home))
             try:
                 _connect(sockets).close()
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
-                    text = f"PostgreSQL is not ready after {self._start_timeout_seconds:.0f} s."
+                    text = f"PostgreSQL is not ready after {self._start_timeout_seconds:.0f} s"
                     raise ServerStartError(_failure(text, self._home)) from error
                 time.sleep(_POLL_SECONDS)
             else:
@@ -191,8 +194,7 @@ def _connect(sockets: Path) -> psycopg.Connection[tuple[object, ...]]:
 
 
 def _failure(text: str, home: Path) -> str:
-    log = home / "server.log"
-    return f"{text} The end of {log}:\n{log_tail(log)}"
+    return f"{text}: {log_reason(home / 'server.log')}"
 
 
 def _server_environment() -> dict[str, str]:
@@ -234,7 +236,7 @@ def _ensure_cluster(home: Path, programs: Path, account: Account | None) -> None
             stop(process, ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)))
             raise
     if status != 0:
-        raise ServerStartError(_failure("PostgreSQL's initdb failed.", home))
+        raise ServerStartError(_failure("PostgreSQL's initdb failed", home))
     partial.rename(cluster)
 
 

@@ -20,7 +20,7 @@ import redis
 from winnow.child_process import ChildSpec, spawn, stop
 from winnow.errors import ServerStartError
 from winnow.folder_lock import FolderLock, server_lock
-from winnow.log_file import log_tail, open_log
+from winnow.log_file import log_reason, open_log
 from winnow.socket_folder import make_socket_folder, remove_socket_folder
 
 _SOCKET_NAME = "valkey.sock"
@@ -53,7 +53,7 @@ class EmbeddedValkey:
 
         Raises:
             DataFolderInUseError: another launcher holds the folder.
-            ServerStartError: the server cannot run; the text holds the end of its log.
+            ServerStartError: the server cannot run; the text says why.
         """
         if self._process is not None:
             raise ServerStartError(f"Valkey in {self._data_dir} has been started already.")
@@ -112,17 +112,15 @@ class EmbeddedValkey:
         try:
             while True:
                 if self._process.poll() is not None:
-                    raise ServerStartError(
-                        f"Valkey ended while starting. The end of {log}:\n{log_tail(log)}"
-                    )
+                    raise ServerStartError(f"Valkey ended while starting: {log_reason(log)}")
                 try:
                     client.ping()
                 except redis.RedisError as error:
                     # Not listening yet, or still reading the append-only file.
                     if time.monotonic() > deadline:
                         raise ServerStartError(
-                            f"Valkey is not ready after {self._start_timeout_seconds:.0f} s. "
-                            f"The end of {log}:\n{log_tail(log)}"
+                            f"Valkey is not ready after {self._start_timeout_seconds:.0f} s: "
+                            f"{log_reason(log)}"
                         ) from error
                     time.sleep(_POLL_SECONDS)
                 else:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,10 +20,11 @@ from winnow.child_process import ChildSpec, spawn, stop
 from winnow.data_folder import DataFolder, StackAddress, write_private
 from winnow.embedded_postgres import EmbeddedPostgres
 from winnow.embedded_valkey import EmbeddedValkey
-from winnow.errors import PortInUseError, ServerStartError
+from winnow.errors import ApiError, PortInUseError, ServerStartError
 from winnow.folder_lock import FolderLock
-from winnow.log_file import log_tail, open_log
+from winnow.log_file import log_reason, open_log
 from winnow.signals import signals_held
+from winnow.transport import Call, Transport
 
 _CODE_ROOT = Path(__file__).parents[1]
 _READY_SECONDS = 120.0
@@ -86,7 +88,7 @@ class Stack:
         Raises:
             PortInUseError: another program listens on the port.
             DataFolderInUseError: another stack runs on the data folder.
-            ServerStartError: a process did not come up; the text holds the end of its log.
+            ServerStartError: a process did not come up; the text says why.
         """
         port = _free_port(self._options.host, self._options.port)
         self._data.make()
@@ -103,14 +105,13 @@ class Stack:
         """Makes sure that every process is still there.
 
         Raises:
-            ServerStartError: one has ended; the text holds the end of its log.
+            ServerStartError: one has ended; the text says why.
         """
         for member in self._members:
             status = member.process.poll()
             if status is not None:
                 raise ServerStartError(
-                    f"The {member.name} has ended (status {status}). "
-                    f"The end of {member.log}:\n{log_tail(member.log)}"
+                    f"The {member.name} has ended (status {status}): {log_reason(member.log)}"
                 )
         for name, server in (("PostgreSQL", self._postgres), ("Valkey", self._valkey)):
             if server.pid is None:
@@ -171,10 +172,9 @@ class Stack:
         if options.has_workers:
             self._launch("train", ["worker.celery_app", "train"], environment)
             self._launch("short", ["worker.celery_app", "short"], environment)
-        api_key = self._first_key(environment)
-        host = f"[{options.host}]" if ":" in options.host else options.host
-        address = StackAddress(f"http://{_reachable(host)}:{port}", api_key)
-        self._wait_until_ready(address.server)
+        server = _url(options.host, port)
+        self._wait_until_ready(server)
+        address = StackAddress(server, self._first_key(server, environment))
         self._data.record_running(address)
         return address
 
@@ -210,20 +210,18 @@ class Stack:
             process = spawn(self._spec(arguments, environment), output=log)
             status = _wait(process)
         if status != 0:
-            raise ServerStartError(
-                f"The {name} failed (status {status}). The end of {log_path}:\n{log_tail(log_path)}"
-            )
+            raise ServerStartError(f"The {name} failed (status {status}): {log_reason(log_path)}")
 
-    def _first_key(self, environment: dict[str, str]) -> str:
-        """Returns the key kept in the data folder, made on the first start."""
+    def _first_key(self, server: str, environment: dict[str, str]) -> str:
+        """Returns the key kept in the data folder, made anew where there is none that works."""
         path = self._data.api_key
-        if not path.exists():
+        if not path.exists() or not _opens(server, path.read_text(encoding="utf-8")):
             arguments = [
                 "curation.keys", "create",
                 "--workspace", "default", "--name", "first", "--scopes", "read,write,admin",
             ]  # fmt: skip
             write_private(path, self._output_of("key", arguments, environment))
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8")
 
     def _output_of(self, name: str, arguments: list[str], environment: dict[str, str]) -> str:
         """Runs a program to its end and returns the last line that it printed.
@@ -287,9 +285,23 @@ def _empty(folder: Path) -> None:
             entry.unlink()
 
 
-def _reachable(host: str) -> str:
-    """Turns the address that listens everywhere into one that a client can call."""
-    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - Not bound here.
+def _url(host: str, port: int) -> str:
+    """Returns the address under which a client on this machine calls the API."""
+    # An address that means every interface is one to listen on, not one to call.
+    called = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - Not bound here.
+    return f"http://[{called}]:{port}" if ":" in called else f"http://{called}:{port}"
+
+
+def _opens(server: str, api_key: str) -> bool:
+    """Tells whether the service knows the key; it may have been revoked, or the database lost."""
+    with Transport(server, api_key) as transport:
+        try:
+            transport.send(Call(method="GET", path="/v1/datasets", params={"limit": 1}))
+        except ApiError as error:
+            if error.problem.status == HTTPStatus.UNAUTHORIZED:
+                return False
+            raise
+    return True
 
 
 def _free_port(host: str, port: int) -> int:

