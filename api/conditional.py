@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 # Workspace data must not linger in a shared cache, and a private one asks again each time.
-_CACHE_CONTROL = "private, no-cache"
+CACHE_CONTROL = "private, no-cache"
 
 # The OpenAPI entry of an operation that may answer so.
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
@@ -38,7 +38,7 @@ def tagged_response(
     """Return `view` as JSON with its entity tag, or 304 where the client already has it."""
     content = view.model_dump_json().encode()
     tag = entity_tag(content)
-    all_headers = {"ETag": tag, "Cache-Control": _CACHE_CONTROL, **(headers or {})}
+    all_headers = {"ETag": tag, "Cache-Control": CACHE_CONTROL, **(headers or {})}
     if is_known(request, tag):
         return Response(status_code=304, headers=all_headers)
     return Response(content, media_type="application/json", headers=all_headers)

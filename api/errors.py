@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any
 
 import structlog
@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from api.schemas.problem import Problem, ProblemCause
 from curation.errors import (
@@ -164,6 +165,19 @@ async def _answer_http_error(request: Request, error: HTTPException) -> Response
         "reason": _REASON_BY_STATUS.get(error.status_code, "HTTP_ERROR"),
         "detail": f"{str(error.detail).rstrip('.')}.",
     }
-    return problem_response(
-        request, status=error.status_code, problem=problem, headers=error.headers
-    )
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed_methods(request))
+    return problem_response(request, status=error.status_code, problem=problem, headers=headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Return every method that the path takes; the framework names its first route's alone."""
+    return [
+        method
+        for method in HTTPMethod
+        if any(
+            route.matches({**request.scope, "method": method.value})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]

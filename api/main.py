@@ -10,7 +10,17 @@ from importlib.metadata import version
 from curation.log_setup import configure_logging
 from fastapi import FastAPI
 
-from api import datasets, events, exports, health, jobs, results, selections, uploads
+from api import (
+    datasets,
+    events,
+    exports,
+    health,
+    jobs,
+    manifests,
+    results,
+    selections,
+    uploads,
+)
 from api.api_docs import install_api_docs
 from api.body_limit import BodyLimitMiddleware
 from api.errors import install_error_handlers
@@ -20,6 +30,8 @@ from api.request_context import RequestContextMiddleware
 from api.resources import open_resources
 from api.settings import ApiSettings
 from curation.clock import Clock, utc_now
+
+_ROUTED = (datasets, uploads, jobs, events, results, exports, selections, manifests, health)
 
 
 def create_app(settings: ApiSettings | None = None, *, clock: Clock = utc_now) -> FastAPI:
@@ -56,7 +68,7 @@ def create_app(settings: ApiSettings | None = None, *, clock: Clock = utc_now) -
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(RequestContextMiddleware, metrics=app.state.metrics)
     install_error_handlers(app)
-    for module in (datasets, uploads, jobs, events, results, exports, selections, health):
+    for module in _ROUTED:
         app.include_router(module.router)
     install_api_docs(app)
     install_openapi_document(app)

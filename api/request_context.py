@@ -58,7 +58,7 @@ class RequestContextMiddleware:
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])
                 _add_headers(MutableHeaders(scope=message), scope[REQUEST_ID_SCOPE_KEY])
             await send(message)
 

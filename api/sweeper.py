@@ -61,9 +61,7 @@ class Sweeper:
         while not self._stop.is_set():
             try:
                 self._sweep_once()
-            except Exception:  # noqa: BLE001 - The thread goes on whatever happens.
-                # Whatever is away for a moment must not end the thread; the next round does
-                # what this one could not.
+            except Exception:  # noqa: BLE001 - Whatever is away now may be back in the next round.
                 _log.exception("sweep_failed")
             self._stop.wait(self._settings.sweep_seconds)
 

@@ -32,6 +32,7 @@ class DatasetCreate(RequestModel):
     )
     image_size: int | None = Field(
         default=None,
+        strict=True,
         ge=8,
         le=MAX_IMAGE_SIDE,
         description="Side in pixels to which all images are resized; needed where sizes differ.",

@@ -38,7 +38,7 @@ FileName = Annotated[
     AfterValidator(_refuse_path),
 ]
 # A uniform 64-bit seed would not survive JSON in a browser.
-Seed = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
+Seed = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]
 
 Identifier = UUID
 UtcTime = AwareDatetime

@@ -35,6 +35,7 @@ class JobCreate(RequestModel):
     seed: Seed = Field(default=0, description="The same seed and data give the same result.")
     max_runtime_seconds: int | None = Field(
         default=None,
+        strict=True,
         ge=1,
         le=MAX_POSTGRESQL_INTEGER,
         description="Null takes the service's own limit.",

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from api.schemas.fields import (
     MAX_POSTGRESQL_INTEGER,
@@ -13,32 +13,39 @@ from api.schemas.fields import (
     ResponseModel,
     UtcTime,
 )
+from curation.models import Selection
 
 
-class TopFractionRule(RequestModel):
+class _Rule(RequestModel):
+    balanced: bool = Field(
+        default=False,
+        strict=True,
+        description="Keep the same share of every class, as many samples in all.",
+    )
+
+
+class TopFractionRule(_Rule):
     """Keep this fraction of the samples, best first."""
 
     kind: Literal["top_fraction"]
-    fraction: float = Field(gt=0, le=1, examples=[0.5])
-    balanced: bool = Field(default=False, description="Take the fraction within each class.")
+    fraction: float = Field(strict=True, gt=0, le=1, examples=[0.5])
 
 
-class TopCountRule(RequestModel):
+class TopCountRule(_Rule):
     """Keep this many samples, best first."""
 
     kind: Literal["top_count"]
-    count: int = Field(ge=1, le=MAX_POSTGRESQL_INTEGER, examples=[1000])
-    balanced: bool = Field(default=False, description="Spread the count evenly over the classes.")
+    count: int = Field(strict=True, ge=1, le=MAX_POSTGRESQL_INTEGER, examples=[1000])
 
 
-class ThresholdRule(RequestModel):
+class ThresholdRule(_Rule):
     """Keep every sample whose score is at least this."""
 
     kind: Literal["threshold"]
-    threshold: float = Field(ge=0, le=1, examples=[0.5])
+    threshold: float = Field(strict=True, ge=0, le=1, examples=[0.5])
 
 
-class SuggestedRule(RequestModel):
+class SuggestedRule(_Rule):
     """Keep what the job itself suggests."""
 
     kind: Literal["suggested"]
@@ -47,6 +54,7 @@ class SuggestedRule(RequestModel):
 SelectionRule = Annotated[
     TopFractionRule | TopCountRule | ThresholdRule | SuggestedRule, Field(discriminator="kind")
 ]
+_RULE_FROM_ROW: TypeAdapter[SelectionRule] = TypeAdapter(SelectionRule)
 
 
 class SelectionCreate(RequestModel):
@@ -65,6 +73,18 @@ class SelectionView(ResponseModel):
     rule: SelectionRule
     kept_count: int
     created_at: UtcTime
+
+    @classmethod
+    def from_row(cls, row: Selection) -> "SelectionView":
+        """Return the wire form of a selection's row."""
+        return cls(
+            id=row.id,
+            job_id=row.job_id,
+            name=row.name,
+            rule=_RULE_FROM_ROW.validate_python(row.rule),
+            kept_count=row.kept_count,
+            created_at=row.created_at,
+        )
 
 
 class SelectionPage(Page):

@@ -1,0 +1,100 @@
+"""Routes of manifests: a job's or a selection's samples with their weights, as one file."""
+
+from contextlib import ExitStack
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api.dependencies import Reader, SharedResources
+from api.file_responses import FILE_RESPONSES, OpenFiles, file_response, not_modified
+from api.problem_responses import authorised_problems
+from api.resources import Resources
+from api.schemas.fields import Identifier
+from curation import selections
+from curation.database import unit_of_work
+from curation.identifiers import JobId, SelectionId
+from curation.manifest_files import ManifestFormat
+from curation.manifests import ManifestRequest, manifest_object
+
+router = APIRouter(prefix="/v1", tags=["selections"])
+
+_PROBLEMS = authorised_problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+
+AskedFormat = Annotated[
+    ManifestFormat, Query(alias="format", description="The format of the file.")
+]
+KeptOnly = Annotated[bool, Query(description="Leave dropped samples out.")]
+
+
+@router.get(
+    "/jobs/{job_id}/manifest",
+    operation_id="download_job_manifest",
+    summary="Download the manifest of a job",
+    response_class=Response,
+    responses={**FILE_RESPONSES, **_PROBLEMS},
+)
+def download_job_manifest(  # noqa: PLR0913 - each parameter is a part of the request.
+    *,
+    job_id: Identifier,
+    request: Request,
+    caller: Reader,
+    resources: SharedResources,
+    files: OpenFiles,
+    file_format: AskedFormat = ManifestFormat.PARQUET,
+    kept_only: KeptOnly = False,
+) -> Response:
+    """Give one row a sample; `keep` is the cut that the job suggests."""
+    asked = ManifestRequest(
+        workspace_id=caller.workspace_id,
+        job_id=JobId(job_id),
+        format=file_format,
+        kept_only=kept_only,
+    )
+    return _answer(request, resources, files, asked)
+
+
+@router.get(
+    "/selections/{selection_id}/manifest",
+    operation_id="download_selection_manifest",
+    summary="Download the manifest of a selection",
+    response_class=Response,
+    responses={**FILE_RESPONSES, **_PROBLEMS},
+)
+def download_selection_manifest(  # noqa: PLR0913 - each parameter is a part of the request.
+    *,
+    selection_id: Identifier,
+    request: Request,
+    caller: Reader,
+    resources: SharedResources,
+    files: OpenFiles,
+    file_format: AskedFormat = ManifestFormat.PARQUET,
+    kept_only: KeptOnly = False,
+) -> Response:
+    """Give one row a sample; `keep` is the selection's cut."""
+    with unit_of_work(resources.engine) as session:
+        selection = selections.get_selection(
+            session, caller.workspace_id, SelectionId(selection_id)
+        )
+    asked = ManifestRequest(
+        workspace_id=caller.workspace_id,
+        job_id=JobId(selection.job_id),
+        format=file_format,
+        selection_id=SelectionId(selection_id),
+        kept_only=kept_only,
+    )
+    return _answer(request, resources, files, asked)
+
+
+def _answer(
+    request: Request, resources: Resources, files: ExitStack, asked: ManifestRequest
+) -> Response:
+    """Return the manifest's stored file; the first who asks waits for it to be rendered."""
+    stored = manifest_object(resources.engine, resources.store, asked)
+    tag = f'"{stored.digest}"'
+    if (known := not_modified(request, tag)) is not None:
+        return known
+    path = files.enter_context(resources.store.local_path(stored.digest))
+    stem = "kept" if asked.kept_only else "manifest"
+    return file_response(path, asked.format, file_name=f"{stem}.{asked.format}", tag=tag)

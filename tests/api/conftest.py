@@ -1,0 +1,124 @@
+"""An application on real servers, its callers, and jobs that have their results already."""
+
+import json
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import UUID
+
+import httpx2
+import pytest
+from callers import (
+    FEATURE_NAMES,
+    POOL_SIZE,
+    Finished,
+    Sets,
+    bearer,
+    make_key,
+    make_results,
+    served,
+)
+from embedding_jobs import JobPlace, add_dataset, make_samples
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+
+from api.main import create_app
+from api.settings import ApiSettings
+from curation import jobs, results
+from curation.database import unit_of_work
+from curation.identifiers import JobId, WorkspaceId
+from curation.models import Role
+from curation.objects import LocalObjectStore
+from curation.settings import CurationSettings
+
+
+@pytest.fixture
+def api_settings(settings: CurationSettings) -> ApiSettings:
+    # The sweep is left to the test that is about it.
+    return ApiSettings(**{**settings.model_dump(), "sweep_seconds": 3600, "poll_seconds": 0.05})
+
+
+@pytest.fixture
+def app(api_settings: ApiSettings, engine: Engine) -> FastAPI:  # noqa: ARG001 - The tables are empty.
+    return create_app(api_settings)
+
+
+@pytest.fixture
+def key(engine: Engine, workspace: WorkspaceId) -> str:  # noqa: ARG001 - It opens this workspace.
+    return make_key(engine, "tests")
+
+
+@pytest.fixture
+def client(app: FastAPI, key: str) -> Iterator[TestClient]:
+    with TestClient(app, headers=bearer(key)) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(app: FastAPI, engine: Engine, client: TestClient) -> TestClient:  # noqa: ARG001 - It runs.
+    """A caller from another workspace."""
+    return TestClient(app, headers=bearer(make_key(engine, "elsewhere")))
+
+
+@pytest.fixture
+def live(app: FastAPI, key: str) -> Iterator[httpx2.Client]:
+    """The same caller over a real socket."""
+    with served(app) as address, httpx2.Client(base_url=address, headers=bearer(key)) as client:
+        yield client
+
+
+@pytest.fixture
+def sets(
+    engine: Engine,
+    object_store: LocalObjectStore,
+    workspace: WorkspaceId,
+    settings: CurationSettings,
+) -> Sets:
+    place = JobPlace(engine, object_store, workspace, settings)
+    pool = add_dataset(place, Role.SYNTHETIC, make_samples(POOL_SIZE, seed=1))
+    return Sets(pool, add_dataset(place, Role.REFERENCE, make_samples(8, seed=2)))
+
+
+@pytest.fixture
+def job_body(sets: Sets) -> dict[str, object]:
+    return {"synthetic_id": str(sets.synthetic_id), "reference_id": str(sets.reference_id)}
+
+
+@pytest.fixture
+def queued(client: TestClient, job_body: dict[str, object]) -> JobId:
+    """A queued job, made over HTTP."""
+    response = client.post("/v1/jobs", json=job_body)
+    assert response.status_code == 202, response.text
+    return JobId(UUID(response.json()["id"]))
+
+
+@pytest.fixture
+def claim(engine: Engine, queued: JobId) -> jobs.Claim:
+    """A worker's claim on the queued job."""
+    with unit_of_work(engine) as session:
+        claim = jobs.claim_job(session, queued, runner="test", lease_seconds=60)
+    assert claim is not None
+    return claim
+
+
+@pytest.fixture
+def finished(engine: Engine, object_store: LocalObjectStore, claim: jobs.Claim) -> Finished:
+    """The same job with results, written as a worker writes them."""
+    rows, features = make_results()
+    objects = {
+        "features": object_store.put_bytes(features.astype("<f4").tobytes()),
+        "feature_names": object_store.put_bytes(json.dumps(FEATURE_NAMES).encode()),
+    }
+    staged = results.stage_results(engine, claim, [rows])
+    with unit_of_work(engine) as session:
+        assert results.finish_job(
+            session,
+            claim,
+            staged,
+            traces={"classifier_loss": results.TraceSeries([0, 10], [2.0, math.nan])},
+            report={"rows": [], "recommendation": "mts_weighted"},
+            objects=objects,
+            now=datetime.now(UTC),
+        )
+    return Finished(job_id=claim.job_id, rows=rows, features=features)
