@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,24 +74,20 @@ def spawn(spec: ChildSpec, *, output: IO[bytes] | int) -> subprocess.Popen[bytes
 
 
 def stop(
-    process: subprocess.Popen[bytes], steps: Sequence[tuple[signal.Signals, float]]
-) -> int | None:
-    """Sends each step's signal and waits its seconds, until the process has ended.
+    processes: Sequence[subprocess.Popen[bytes]], steps: Sequence[tuple[signal.Signals, float]]
+) -> None:
+    """Sends each step's signal once to all that still run, and waits its seconds for their end.
 
-    SIGKILL goes to the child's whole process group, since a killed process stops nobody else.
-
-    Returns:
-        The exit status, or None where even the last step did not end it.
+    SIGKILL goes to a child's whole process group, since a killed process stops nobody else.
     """
     for step, wait_seconds in steps:
-        if process.poll() is not None:
-            break
-        _signal(process, step)
-        try:
-            process.wait(wait_seconds)
-        except subprocess.TimeoutExpired:
-            continue
-    return process.poll()
+        running = [process for process in processes if process.poll() is None]
+        for process in running:
+            _signal(process, step)
+        deadline = time.monotonic() + wait_seconds
+        for process in running:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
 
 
 def _signal(process: subprocess.Popen[bytes], step: signal.Signals) -> None:

@@ -130,7 +130,7 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Shuts the server down, waits for its end and frees the folder; may be called twice."""
         if self._process is not None:
-            stop(self._process, _STOP_STEPS)
+            stop([self._process], _STOP_STEPS)
             self._process = None
         if self._lock is not None and self._home is not None:
             remove_socket_folder(self._home)
@@ -233,7 +233,7 @@ def _ensure_cluster(home: Path, programs: Path, account: Account | None) -> None
         try:
             status = process.wait(_INITDB_SECONDS)
         except BaseException:
-            stop(process, ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)))
+            stop([process], ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)))
             raise
     if status != 0:
         raise ServerStartError(_failure("PostgreSQL's initdb failed", home))

@@ -78,7 +78,7 @@ class EmbeddedValkey:
     def stop(self) -> None:
         """Shuts the server down, waits for its end and frees the folder; may be called twice."""
         if self._process is not None:
-            stop(self._process, _STOP_STEPS)
+            stop([self._process], _STOP_STEPS)
             self._process = None
         if self._lock is not None:
             remove_socket_folder(self._data_dir)

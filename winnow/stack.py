@@ -128,23 +128,21 @@ class Stack:
             self._stop()
 
     def _stop(self) -> None:
+        if self._lock is None:
+            # Never started, or refused because the folder is another stack's.
+            return
         self._data.running.unlink(missing_ok=True)
-        for member in self._members:
-            if member.process.poll() is None:
-                member.process.send_signal(signal.SIGTERM)
         grace_seconds = float(os.environ.get("WINNOW_GRACE_SECONDS", _DEFAULT_GRACE_SECONDS))
         steps = (
             (signal.SIGTERM, grace_seconds + _STOP_MARGIN_SECONDS),
             (signal.SIGKILL, 5.0),
         )
-        for member in self._members:
-            stop(member.process, steps)
+        stop([member.process for member in self._members], steps)
         self._members.clear()
         self._valkey.stop()
         self._postgres.stop()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._lock.release()
+        self._lock = None
 
     def __enter__(self) -> Self:
         return self
@@ -273,7 +271,7 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
     try:
         return process.wait(_ONCE_SECONDS)
     except BaseException:
-        stop(process, ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)))
+        stop([process], ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)))
         raise
 
 
