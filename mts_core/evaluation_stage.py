@@ -19,12 +19,12 @@ from mts_core.evaluation import (
     choose,
     evaluation_budget,
     measure,
-    reference_folds,
 )
 from mts_core.pipeline_config import AUTO
 from mts_core.pipeline_report import Phase
 from mts_core.pool_encoding import PoolEncoding
 from mts_core.position_features import POSITION_FEATURE_NAMES, position_features
+from mts_core.reference_folds import reference_folds
 from mts_core.seeds import derive_seed
 from mts_core.stages import ClassifierSets, RunContext, encoded_sets, weighting_problem
 from mts_core.training_data import LabelledInputs
@@ -71,9 +71,11 @@ class EvaluationStage:
         self._sets = sets
         self._learned = learned
         self._budget = _budget(context)
-        self._task = self._make_task(learned, sets.reference, sets.test, name="all")
+        self._task = self._make_task(
+            learned, np.arange(sets.reference.sample_count), sets.test, name="all"
+        )
         self._measurements = Measurements(self._task)
-        self._folds = _outer_folds(context)
+        self._folds = _outer_folds(context, encoding)
         self._fold_scores = np.full((len(self._folds), len(learned.scores)), np.nan, np.float32)
         self._fold_measurements = [Measurements(self._task) for _ in self._folds]
         self._progress = [0, 1]
@@ -158,22 +160,22 @@ class EvaluationStage:
 
     def _measure_fold(self, index: int, used: NDArray[np.int64]) -> Iterator[int]:
         held_out = np.setdiff1d(np.arange(self._sets.reference.sample_count), used)
-        reference = _subset(self._sets.reference, used)
         table = self._learned.offline_features.copy()
         table[:, : len(POSITION_FEATURE_NAMES)] = position_features(
             encoded_sets(self._context.data, self._encoding, used)
         )
         if np.isnan(self._fold_scores[index]).any():
-            yield from self._learn_fold(index, table, reference)
+            yield from self._learn_fold(index, table, used)
         learned = LearnedScores(table, self._fold_scores[index])
         test = _subset(self._sets.reference, held_out)
-        task = self._make_task(learned, reference, test, name=f"fold {index}")
+        task = self._make_task(learned, used, test, name=f"fold {index}")
         for done, _ in measure(task, self._fold_measurements[index]):
             yield done
 
     def _learn_fold(
-        self, index: int, table: NDArray[np.float32], reference: LabelledInputs
+        self, index: int, table: NDArray[np.float32], used: NDArray[np.int64]
     ) -> Iterator[int]:
+        reference = _subset(self._sets.reference, used)
         problem = weighting_problem(self._context, self._sets, table, reference)
         problem = dataclasses.replace(
             problem, config=dataclasses.replace(problem.config, gsnr_every=0)
@@ -187,7 +189,7 @@ class EvaluationStage:
     def _make_task(
         self,
         learned: LearnedScores,
-        reference: LabelledInputs,
+        used: NDArray[np.int64],
         test: LabelledInputs | None,
         *,
         name: str,
@@ -203,14 +205,21 @@ class EvaluationStage:
             ),
             *scored_rows(learned.scores, own_fractions, is_balanced=config.balance),
         ]
+        seed = derive_seed(self._context.seed, "evaluation", name)
         return EvaluationTask(
             rows=rows,
             pool=self._sets.pool,
-            reference=reference,
+            reference=_subset(self._sets.reference, used),
             test=test,
+            folds=reference_folds(
+                self._encoding.reference[used],
+                self._context.data.reference_labels[used],
+                self._budget.folds,
+                seed=seed,
+            ),
             recipe=self._sets.recipe,
             budget=self._budget,
-            seed=derive_seed(self._context.seed, "evaluation", name),
+            seed=seed,
         )
 
 
@@ -226,14 +235,19 @@ def _budget(context: RunContext) -> EvaluationBudget:
     return dataclasses.replace(budget, folds=max(2, min(budget.folds, smallest_class)))
 
 
-def _outer_folds(context: RunContext) -> list[NDArray[np.int64]]:
+def _outer_folds(context: RunContext, encoding: PoolEncoding) -> list[NDArray[np.int64]]:
     """Return the reference samples that each outer fold may look at; none with a test set."""
     data = context.data
     if data.test_labels is not None:
         return []
     smallest_class = int(np.bincount(data.reference_labels).min())
     count = max(2, min(_OUTER_FOLDS, smallest_class))
-    folds = reference_folds(data.reference_labels, count, derive_seed(context.seed, "outer"))
+    folds = reference_folds(
+        encoding.reference,
+        data.reference_labels,
+        count,
+        seed=derive_seed(context.seed, "outer"),
+    )
     return [np.flatnonzero(folds != index) for index in range(count)]
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 MISSING: Final = -1
 """Position that stands for a neighbour that does not exist."""
 
-_EXACT_LIMIT: Final = 65_536
+EXACT_LIMIT: Final = 65_536
 """Vectors up to which every pair is compared; beyond, only cells near the query are."""
+
 _PROBED_CELLS: Final = 16
 _QUERY_CHUNK: Final = 4096
 _TRAINING_PER_CELL: Final = 64
@@ -37,10 +38,12 @@ class CosineIndex:
         size: Number of vectors.
     """
 
-    def __init__(self, unit_vectors: NDArray[np.float32]) -> None:
+    def __init__(
+        self, unit_vectors: NDArray[np.float32], *, exact_limit: int = EXACT_LIMIT
+    ) -> None:
         vectors = np.ascontiguousarray(unit_vectors, dtype=np.float32)
         self.size = len(vectors)
-        self._index = _inverted_file(vectors) if self.size > _EXACT_LIMIT else _flat(vectors)
+        self._index = _inverted_file(vectors) if self.size > exact_limit else _flat(vectors)
         self._index.add(vectors)
 
     def search(

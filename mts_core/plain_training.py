@@ -63,8 +63,8 @@ class JoinedInputs:
     first: LabelledInputs
     second: LabelledInputs
 
-    def take(self, positions: Tensor) -> LabelledInputs:
-        """Return the samples at positions of any shape, [*positions, ...] inputs and labels.
+    def take(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return inputs [*positions, ...] and labels [*positions] at positions of any shape.
 
         Args:
             positions: int64 in [0, number of samples of both).
@@ -76,9 +76,8 @@ class JoinedInputs:
         inputs, labels = self.first.inputs[inside], self.first.labels[inside]
         inputs[is_second] = self.second.inputs[flat[is_second] - size]
         labels[is_second] = self.second.labels[flat[is_second] - size]
-        return LabelledInputs(
-            inputs.reshape(*positions.shape, *inputs.shape[1:]), labels.reshape(positions.shape)
-        )
+        shaped = inputs.reshape(*positions.shape, *inputs.shape[1:])
+        return shaped, labels.reshape(positions.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,14 +141,12 @@ def train_runs(
         return torch.cat(chunks, dim=1)
 
     for step in range(steps):
-        batch = samples.take(draws[step].to(device))
+        inputs, labels = samples.take(draws[step].to(device))
         for value in parameters.values():
             value.requires_grad_()
-        logits = _logits(template, parameters, buffers, batch.inputs, is_shared=False)
+        logits = _logits(template, parameters, buffers, inputs, is_shared=False)
         # Summed over runs: each run's gradient is then that of its own mean loss.
-        loss = functional.cross_entropy(
-            logits.flatten(0, 1), batch.labels.flatten(), reduction="sum"
-        )
+        loss = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
         gradients = torch.autograd.grad(loss / recipe.batch_size, list(parameters.values()))
         named = dict(zip(parameters, gradients, strict=True))
         if not bool(torch.isfinite(loss.detach())):

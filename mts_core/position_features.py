@@ -30,6 +30,7 @@ _REAL_COLUMNS: Final = slice(2, 5)
 _SYNTHETIC_COLUMNS: Final = slice(5, 8)
 _AGREEMENT_COLUMN: Final = 8
 _PERCENTILE_COLUMN: Final = 9
+_RANKED_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,8 +170,12 @@ def _label_agreement(pool: NDArray[np.float32], labels: NDArray[np.int64]) -> ND
 
 
 def _distance_percentile(members: NDArray[np.float32]) -> NDArray[np.float64]:
-    distances = np.linalg.norm(members - members.mean(axis=0), axis=1)
-    deviations = np.abs(distances - np.median(distances))
+    centre = members.mean(axis=0, dtype=np.float64)
+    distances = np.linalg.norm(members - centre, axis=1)
+    median = np.median(distances)
+    # The two samples beside the median of an even class lie equally far from it; without rounding,
+    # the last bit would rank them, and another order of the pool would rank them otherwise.
+    deviations = np.round(np.abs(distances - median) / (median or 1.0), _RANKED_DIGITS)
     percentiles: NDArray[np.float64] = (rankdata(deviations) - 0.5) / len(members)
     return percentiles
 
