@@ -43,6 +43,8 @@ _WAIT_SECONDS = 10.0
 # A service that answers a waiting request at once, changed or not, must not be asked in a rush.
 _MIN_ROUND_SECONDS = 0.2
 _PAGE_SIZE = 1000
+# A large upload is written through to the disk, and a large file put together, before the answer.
+_FILE_SECONDS = 900.0
 
 AnswerT = TypeVar("AnswerT")
 
@@ -118,6 +120,7 @@ class Client:
             method="PUT",
             path=f"/v1/datasets/{dataset_id}/content",
             params={"file_name": file_name},
+            wait_seconds=_FILE_SECONDS,
         )
         try:
             self._transport.upload(call, source, size_bytes=size_bytes, on_progress=on_progress)
@@ -280,8 +283,7 @@ class Client:
         self, job_id: JobId, target: Path, *, on_progress: Progress = _ignore
     ) -> None:
         """Writes all weights; the target's ending (parquet, csv, jsonl) says the format."""
-        call = Call(method="GET", path=f"/v1/jobs/{job_id}/weights{target.suffix}")
-        self._transport.download(call, target, on_progress=on_progress)
+        self._download(f"/v1/jobs/{job_id}/weights{target.suffix}", {}, target, on_progress)
 
     def download_manifest(
         self,
@@ -293,8 +295,7 @@ class Client:
     ) -> None:
         """Writes the job's manifest; the target's ending (parquet, csv, jsonl) says the format."""
         params = {"format": target.suffix.lstrip("."), "kept_only": str(is_kept_only).lower()}
-        call = Call(method="GET", path=f"/v1/jobs/{job_id}/manifest", params=params)
-        self._transport.download(call, target, on_progress=on_progress)
+        self._download(f"/v1/jobs/{job_id}/manifest", params, target, on_progress)
 
     # Selections.
 
@@ -317,14 +318,18 @@ class Client:
     ) -> None:
         """Writes the cut's manifest; the target's ending says the format."""
         params = {"format": target.suffix.lstrip(".")}
-        path = f"/v1/selections/{selection_id}/manifest"
-        call = Call(method="GET", path=path, params=params)
-        self._transport.download(call, target, on_progress=on_progress)
+        self._download(f"/v1/selections/{selection_id}/manifest", params, target, on_progress)
 
     # How answers become values.
 
     def _get(self, kind: type[AnswerT], call: Call) -> AnswerT:
         return _parse(kind, self._transport.send_for_json(call))
+
+    def _download(
+        self, path: str, params: Mapping[str, str], target: Path, on_progress: Progress
+    ) -> None:
+        call = Call(method="GET", path=path, params=params, wait_seconds=_FILE_SECONDS)
+        self._transport.download(call, target, on_progress=on_progress)
 
     def _pages(
         self,

@@ -187,6 +187,8 @@ class Stack:
             "WINNOW_BROKER_URL": broker_url,
             "WINNOW_OBJECT_STORE": self._data.objects.absolute().as_uri(),
             "WINNOW_SCRATCH_DIR": str(self._data.scratch.absolute()),
+            # A killed process leaves its temporary files where the next start removes them.
+            "TMPDIR": str(self._data.scratch.absolute()),
             "PYTHONUNBUFFERED": "1",
             # Colours have no place in a log file.
             "NO_COLOR": "1",

@@ -17,7 +17,8 @@ Progress = Callable[[int], None]
 """Called with the number of bytes that have passed so far."""
 
 _CHUNK_BYTES = 1 << 20
-_TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
+_ANSWER_SECONDS = 60.0
+_CONNECT_SECONDS = 10.0
 _MAX_TRIES = 5
 _FIRST_PAUSE_SECONDS = 0.25
 _MAX_PAUSE_SECONDS = 30.0
@@ -36,7 +37,7 @@ class Call:
         headers: Further headers.
         body: Sent as JSON where not None.
         is_repeatable: Whether sending it twice does no more than sending it once.
-        wait_seconds: How long the service may hold the answer on purpose.
+        wait_seconds: How long the answer may take beyond the usual minute.
     """
 
     method: str
@@ -73,9 +74,7 @@ class Transport:
         try:
             # A proxy named by the environment cannot reach this machine's own services.
             is_local = httpx2.URL(server).host in _LOCAL_HOSTS
-            self._http = httpx2.Client(
-                base_url=server, headers=headers, timeout=_TIMEOUT, trust_env=not is_local
-            )
+            self._http = httpx2.Client(base_url=server, headers=headers, trust_env=not is_local)
         except httpx2.InvalidURL as error:
             raise ServerUnreachableError(f"{server!r} is not an address: {error}") from error
         self.server = server
@@ -172,14 +171,15 @@ class Transport:
         finally:
             partial.unlink(missing_ok=True)
 
-    def _request(self, call: Call) -> httpx2.Request:
-        timeout = httpx2.Timeout(60.0 + call.wait_seconds, connect=10.0)
+    def _request(self, call: Call, content: Iterator[bytes] | None = None) -> httpx2.Request:
+        timeout = httpx2.Timeout(_ANSWER_SECONDS + call.wait_seconds, connect=_CONNECT_SECONDS)
         return self._http.build_request(
             call.method,
             call.path,
             params=_present(call.params),
             headers=call.headers,
             json=call.body,
+            content=content,
             timeout=timeout,
         )
 
