@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import final
 
 import numpy as np
 import pyarrow as pa
@@ -27,10 +28,9 @@ from curation.manifest_files import (
 from curation.models import Dataset, JobObject
 from curation.object_rows import record_object
 from curation.objects import ObjectStore, StoredObject
-from curation.results import BATCH_ROWS, iterate_weights, job_object, require_results
+from curation.results import iterate_weights, job_object, require_results
 from curation.sample_files import (
     FEATURE_PREFIX,
-    ROW_GROUP_ROWS,
     TEXT_COLUMN,
     USER_PREFIX,
 )
@@ -195,15 +195,32 @@ class _Batch:
 def _batches(
     engine: Engine, job_id: JobId, samples: pq.ParquetFile, user_columns: list[str]
 ) -> Iterator[_Batch]:
-    # A batch of weights covers whole row groups of the samples, so both stay in step.
-    groups = BATCH_ROWS // ROW_GROUP_ROWS
-    wanted = ["file_name", *user_columns]
-    for index, weights in enumerate(iterate_weights(engine, job_id, batch_rows=BATCH_ROWS)):
-        last = min((index + 1) * groups, samples.num_row_groups)
-        table = samples.read_row_groups(list(range(index * groups, last)), columns=wanted)
+    rows = _SampleRows(samples, ["file_name", *user_columns])
+    for weights in iterate_weights(engine, job_id):
+        table = rows.take(weights.num_rows)
         yield _Batch(
             weights, table.column("file_name"), [table.column(name) for name in user_columns]
         )
+
+
+@final
+class _SampleRows:
+    """Reads the samples in step with the weights; their row groups differ in length."""
+
+    def __init__(self, samples: pq.ParquetFile, columns: list[str]) -> None:
+        self._batches = samples.iter_batches(columns=columns)
+        self._rest = samples.schema_arrow.empty_table().select(columns)
+
+    def take(self, count: int) -> pa.Table:
+        parts = [self._rest]
+        found = self._rest.num_rows
+        while found < count:
+            batch = pa.Table.from_batches([next(self._batches)])
+            parts.append(batch.cast(self._rest.schema))
+            found += batch.num_rows
+        rows = pa.concat_tables(parts)
+        self._rest = rows.slice(count)
+        return rows.slice(0, count)
 
 
 def _manifest_batch(batch: _Batch, source: _Source, schema: pa.Schema) -> pa.RecordBatch:
