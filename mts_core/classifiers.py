@@ -149,9 +149,11 @@ class CnnClassifier(Classifier):
         stride = 2 if min(height, width) > _LARGEST_UNSTRIDED_SIDE else 1
         while not stages or min(height, width) > _FINAL_SIDE:
             height, width = math.ceil(height / stride), math.ceil(width / stride)
-            stages += _stage(channels, stage_width, stride=stride, is_halved=min(height, width) > 1)
+            is_halved = min(height, width) > 1
+            stages += _stage(channels, stage_width, stride=stride, is_halved=is_halved)
             channels, stage_width = stage_width, min(2 * stage_width, _LARGEST_WIDTH)
-            height, width = max(height // 2, 1), max(width // 2, 1)
+            if is_halved:
+                height, width = height // 2, width // 2
             stride = 1
         self.stages = nn.Sequential(*stages)
         self.hidden = allocate_linear(channels * height * width, HIDDEN_UNITS)
