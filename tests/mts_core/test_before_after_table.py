@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from mts_core.baselines import Method, Row, baseline_rows, scored_rows
+from mts_core.before_after_table import mean_interval, recommend, table_rows
+from mts_core.evaluation import Choice
+from mts_core.feature_table import FEATURE_NAMES, OFFLINE_FEATURE_NAMES, standardise
+
+LABELS = np.arange(10) % 2
+
+
+def _rows() -> list[Row]:
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(10, 13)).astype(np.float32)
+    scores = generator.random(10, dtype=np.float32)
+    return [
+        *baseline_rows(features, (0.3, 0.6), is_balanced=False, seed=0),
+        *scored_rows(scores, (0.3, 0.6), is_balanced=False),
+    ]
+
+
+def _accuracy(**means: float) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    noise = np.array([-0.01, 0.0, 0.01])
+    return np.stack([means.get(str(row.method), 0.5) + noise for row in _rows()])
+
+
+def test_there_is_one_row_for_each_method() -> None:
+    assert [row.method for row in _rows()] == list(Method)
+
+
+def test_cuts_keep_the_samples_that_their_method_ranks_highest() -> None:
+    features = np.zeros((10, 13), dtype=np.float32)
+    features[:, OFFLINE_FEATURE_NAMES.index("error_norm")] = np.arange(10)
+    for place in (1, 2, 3):
+        features[:, OFFLINE_FEATURE_NAMES.index(f"nearest_real_cosine_{place}")] = np.arange(10)
+    rows = {row.method: row for row in baseline_rows(features, (0.3,), is_balanced=False, seed=0)}
+    assert np.flatnonzero(rows[Method.EL2N].weights(LABELS, 0)).tolist() == [0, 1, 2]
+    assert np.flatnonzero(rows[Method.COSINE].weights(LABELS, 0)).tolist() == [7, 8, 9]
+    assert rows[Method.RANDOM].weights(LABELS, 0).sum() == 3
+    assert rows[Method.NO_SELECTION].weights(LABELS, 0).tolist() == [1.0] * 10
+    assert not rows[Method.REFERENCE_ONLY].weights(LABELS, 0).any()
+
+
+def test_scores_become_weights_of_mean_one() -> None:
+    weighted = next(row for row in _rows() if row.method is Method.MTS_WEIGHTED)
+    weights = weighted.weights(LABELS, 0)
+    assert weights.mean() == pytest.approx(1.0)
+    assert np.allclose(weights / weights[0], weighted.ranking / weighted.ranking[0])
+
+
+def test_rows_carry_means_intervals_and_what_is_kept() -> None:
+    choices = [Choice(candidate=0, steps=50, log_loss=1.0) for _ in Method]
+    table = table_rows(_rows(), choices, _accuracy(mts_selected=0.8), LABELS)
+    row = table[-1]
+    assert row["method"] == "mts_selected"
+    assert row["accuracy_mean"] == pytest.approx(0.8)
+    low, high = row["accuracy_ci95"]
+    # Three seeds at a distance of 0.01 have a standard deviation of 0.01.
+    reach = stats.t.ppf(0.975, 2) * 0.01 / np.sqrt(3)
+    assert (low, high) == pytest.approx((0.8 - reach, 0.8 + reach))
+    assert (row["kept"], row["kept_fraction"], row["steps"], row["seeds"]) == (3, 0.3, 50, 3)
+    # The seeds are paired, so their noise cancels in the gain.
+    assert row["gain"]["mean"] == pytest.approx(0.3)
+    assert row["gain"]["ci95"] == pytest.approx([0.3, 0.3])
+
+
+def test_a_single_seed_is_its_own_interval() -> None:
+    assert mean_interval(np.array([0.7])) == (0.7, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("means", "expected"),
+    [
+        ({"mts_weighted": 0.8}, Method.MTS_WEIGHTED),
+        ({"reference_only": 0.8, "mts_weighted": 0.7}, Method.REFERENCE_ONLY),
+        ({"cosine": 0.9, "mts_weighted": 0.8}, Method.COSINE),
+        ({"no_selection": 0.8, "mts_weighted": 0.7}, Method.NO_SELECTION),
+    ],
+)
+def test_the_best_row_is_recommended_whichever_it_is(
+    means: dict[str, float], expected: Method
+) -> None:
+    assert recommend(_rows(), _accuracy(**means)) is expected
+
+
+def test_a_gain_within_the_noise_recommends_the_simpler_row() -> None:
+    accuracy = _accuracy(reference_only=0.7, mts_weighted=0.7)
+    weighted = list(Method).index(Method.MTS_WEIGHTED)
+    accuracy[weighted] = accuracy[weighted] + np.array([0.05, -0.04, 0.02])
+    assert recommend(_rows(), accuracy) is Method.REFERENCE_ONLY
+
+
+def test_there_are_22_features_and_no_two_share_a_name() -> None:
+    assert len(FEATURE_NAMES) == len(set(FEATURE_NAMES)) == 22
+    assert FEATURE_NAMES[:13] == OFFLINE_FEATURE_NAMES
+
+
+def test_standardised_columns_have_mean_zero_and_variance_one() -> None:
+    generator = np.random.default_rng(0)
+    columns = generator.normal([5.0, -3.0, 1e4], [1.0, 1e-3, 100.0], size=(500, 3))
+    columns = np.column_stack([columns, np.full(500, 0.1)]).astype(np.float32)
+    scaled = standardise(columns)
+    assert np.allclose(scaled.mean(axis=0), 0, atol=1e-5)
+    assert np.allclose(scaled[:, :3].std(axis=0), 1, atol=1e-5)
+    assert not scaled[:, 3].any()
