@@ -27,9 +27,9 @@ def is_known(request: Request, tag: str) -> bool:
     header = request.headers.get("if-none-match")
     if header is None:
         return False
-    # A proxy that compresses on the way may have weakened the tag; RFC 9110 compares weakly here.
+    # RFC 9110 compares weakly here: a proxy that compresses on the way may have weakened the tag.
     known = {candidate.strip().removeprefix("W/") for candidate in header.split(",")}
-    return "*" in known or tag in known
+    return "*" in known or tag.removeprefix("W/") in known
 
 
 def tagged_response(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import httpx2
 import pytest
+import structlog
 from callers import (
     FEATURE_NAMES,
     POOL_SIZE,
@@ -31,6 +32,18 @@ from curation.identifiers import JobId, WorkspaceId
 from curation.models import Role
 from curation.objects import LocalObjectStore
 from curation.settings import CurationSettings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_log() -> None:
+    # The library's own default draws tracebacks with every local value, which takes seconds.
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ]
+    )
 
 
 @pytest.fixture
