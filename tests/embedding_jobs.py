@@ -118,18 +118,26 @@ def normalised_parquet(role: Role, samples: Samples, *, class_names: Sequence[st
     return content.getvalue()
 
 
-def queue_tiny_job(place: JobPlace, **config: Any) -> JobId:
-    """Return a queued job on 64 synthetic and 16 reference samples.
+def queue_tiny_job(place: JobPlace, **config: Any) -> JobId:  # JSON values.
+    """Return a queued job on 64 synthetic and 16 reference samples."""
+    return queue_job(
+        place,
+        add_dataset(place, Role.SYNTHETIC, make_samples(64, seed=1, bad_fraction=0.3)),
+        add_dataset(place, Role.REFERENCE, make_samples(16, seed=2)),
+        **config,
+    )
 
-    Args:
-        place: Where to put it.
-        config: Settings on top of the tiny ones.
-    """
-    pool = make_samples(64, seed=1, bad_fraction=0.3)
-    reference = make_samples(16, seed=2)
+
+def queue_job(
+    place: JobPlace,
+    synthetic_id: DatasetId,
+    reference_id: DatasetId,
+    **config: Any,  # JSON values.
+) -> JobId:
+    """Return a queued job on two datasets, with settings on top of the tiny ones."""
     request = JobRequest(
-        synthetic_id=add_dataset(place, Role.SYNTHETIC, pool),
-        reference_id=add_dataset(place, Role.REFERENCE, reference),
+        synthetic_id=synthetic_id,
+        reference_id=reference_id,
         config={**TINY_CONFIG, **config},
     )
     with unit_of_work(place.engine) as session:

@@ -126,7 +126,8 @@ class Attempt:
                 if is_cancel_requested:
                     self._begin_stop(StopReason.CANCEL, child)
             case LeaseLost():
-                log.warning("lease_lost")
+                # Also seen after a success, while the child is still on its way out.
+                log.info("claim_no_longer_held")
                 watch.is_lease_lost = True
             case ShutdownRequested():
                 self._begin_stop(StopReason.SHUTDOWN, child)

@@ -1,6 +1,7 @@
 """Starts a worker: `python -m worker.celery_app train` or `short`."""
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from curation.log_setup import configure_logging
 
 from curation.identifiers import JobId
 from curation.job_queue import SHORT_QUEUE, TRAIN_QUEUE, make_celery, ring_job
+from worker.child_process import TRAINING_COMMAND
 from worker.scratch import remove_abandoned_scratch
 from worker.services import Services, build_services
 from worker.settings import WorkerSettings
@@ -66,14 +68,21 @@ def configure_worker(app: Celery) -> None:
     )
 
 
-def build_training_worker(services: Services) -> None:
-    """Make Celery run jobs, sweep at intervals, and tell its children when it leaves."""
+def build_training_worker(services: Services, child_command: Sequence[str]) -> None:
+    """Make Celery run jobs, sweep at intervals, and tell its children when it leaves.
+
+    Args:
+        services: What the tasks work with.
+        child_command: Program that trains.
+    """
     settings = services.settings
 
     def ring(job_id: JobId) -> None:
         ring_job(services.app, job_id)
 
-    supervisor = Supervisor(services.engine, settings, ring=ring, clock=services.clock)
+    supervisor = Supervisor(
+        services.engine, settings, ring=ring, clock=services.clock, child_command=child_command
+    )
     timer = SweepTimer(services.sweep_and_ring, interval_seconds=settings.sweep_seconds)
     register_training(services.app, supervisor)
 
@@ -102,15 +111,23 @@ def build_short_worker(services: Services) -> None:
     signals.worker_process_init.connect(forget_connections, weak=False)
 
 
-def run_worker(kind: WorkerKind, settings: WorkerSettings) -> int:
-    """Run a worker until it is told to stop, and return its exit code."""
+def run_worker(
+    kind: WorkerKind, settings: WorkerSettings, *, child_command: Sequence[str] = TRAINING_COMMAND
+) -> int:
+    """Run a worker until it is told to stop, and return its exit code.
+
+    Args:
+        kind: What it is for.
+        settings: Settings of the process.
+        child_command: Program that trains.
+    """
     configure_logging(settings)
     signals.setup_logging.connect(_keep_logging, weak=False)
     services = build_services(settings)
     configure_worker(services.app)
     match kind:
         case WorkerKind.TRAIN:
-            build_training_worker(services)
+            build_training_worker(services, child_command)
         case WorkerKind.SHORT:
             build_short_worker(services)
     exit_code = services.app.start(command_line(kind, settings))

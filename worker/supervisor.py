@@ -29,7 +29,7 @@ from curation.jobs import (
     release_job,
 )
 from worker.attempt import Attempt, Inbox, ShutdownRequested
-from worker.child_process import TRAINING_COMMAND, ChildProcess
+from worker.child_process import ChildProcess
 from worker.lease_keeper import LeaseKeeper
 from worker.memory_evidence import MemoryEvidence
 from worker.outcomes import Broken, Cancelled, Done, Lost, Outcome, Released
@@ -71,7 +71,7 @@ class Supervisor:
         *,
         ring: Callable[[JobId], object],
         clock: Clock,
-        child_command: Sequence[str] = TRAINING_COMMAND,
+        child_command: Sequence[str],
     ) -> None:
         """Prepare for jobs.
 

@@ -20,7 +20,7 @@ def register_training(app: Celery, supervisor: Supervisor) -> None:
     days would be delivered again and again.
     """
 
-    @app.task(name=RUN_JOB, acks_late=False, max_retries=0)  # type: ignore[untyped-decorator]  # Celery ships no types.
+    @app.task(name=RUN_JOB, acks_late=False, max_retries=0, shared=False)  # type: ignore[untyped-decorator]  # Celery ships no types.
     def run_job(job_id: str) -> None:
         supervisor.run(JobId(UUID(job_id)))
 
@@ -33,6 +33,7 @@ def register_short_tasks(app: Celery, services: Services) -> None:
 
     @app.task(  # type: ignore[untyped-decorator]  # Celery ships no types.
         name=VALIDATE_DATASET,
+        shared=False,
         acks_late=True,
         reject_on_worker_lost=True,
         time_limit=SHORT_TIME_LIMIT_SECONDS,
@@ -51,7 +52,7 @@ def register_short_tasks(app: Celery, services: Services) -> None:
             )
 
     @app.task(  # type: ignore[untyped-decorator]  # Celery ships no types.
-        name=SWEEP, acks_late=True, time_limit=SHORT_TIME_LIMIT_SECONDS, max_retries=0
+        name=SWEEP, shared=False, acks_late=True, time_limit=SHORT_TIME_LIMIT_SECONDS, max_retries=0
     )
     def sweep() -> None:
         services.sweep_and_ring()

@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from curation.clock import utc_now
 from curation.database import create_database_engine, unit_of_work
 from curation.jobs import Claim, newest_checkpoint, register_checkpoint
-from curation.objects import ObjectStore, open_object_store
+from curation.objects import ObjectMissingError, ObjectStore, open_object_store
+from mts_core.errors import CheckpointError
 from mts_core.pipeline import (
     CurationResult,
     PipelineReport,
@@ -164,8 +165,13 @@ def _newest_state(context: RunContext, clock: PhaseClock) -> PipelineState | Non
         reference = newest_checkpoint(session, context.claim.job_id)
     if reference is None:
         return None
-    with context.store.local_path(reference.digest) as path:
-        state = load_pipeline_state(path)
+    try:
+        with context.store.local_path(reference.digest) as path:
+            state = load_pipeline_state(path)
+    except (CheckpointError, ObjectMissingError) as error:
+        # A run from the beginning costs time; a job that cannot run at all costs its result.
+        log.warning("checkpoint_unreadable", digest=reference.digest, error=type(error).__name__)
+        return None
     metadata = dict(state.metadata)
     clock.add_earlier(metadata.pop(_SECONDS_KEY))
     log.info("resumed", phase=reference.phase, step=reference.step, from_attempt=reference.attempt)
@@ -259,6 +265,9 @@ class _CheckpointKeeper:
         """
         context = self._context
         state = report.capture()
+        state = dataclasses.replace(
+            state, tensors={k: v.contiguous() for k, v in state.tensors.items()}
+        )  # TEMPORARY
         metadata = {**state.metadata, _SECONDS_KEY: self._clock.seconds_by_phase()}
         path = context.scratch / "checkpoint.safetensors"
         save_pipeline_state(dataclasses.replace(state, metadata=metadata), path)

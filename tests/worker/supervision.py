@@ -20,7 +20,7 @@ from worker.settings import WorkerSettings
 from worker.supervisor import Supervisor
 
 LEASE_SECONDS = 3.0
-_CHILD = Path(__file__).with_name("scripted_child.py")
+_CHILD = Path(__file__).parents[1] / "scripted_child.py"
 
 _NOTE_PROGRESS = (
     "CREATE TABLE progress_writes (id serial, fraction float8)",

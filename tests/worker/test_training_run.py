@@ -1,0 +1,126 @@
+"""A training run turns a claimed job into results, and its troubles into a last word."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from embedding_jobs import JobPlace, queue_tiny_job, read_job
+from training_bench import TrainingBench
+
+from curation.database import unit_of_work
+from curation.jobs import FailureReason, cancel_job
+from curation.models import JobState
+from curation.results import job_object, report, score_columns, traces
+from worker.child_link import CheckpointSaved, Failed, Finished, ProgressMade, Superseded
+
+
+@pytest.fixture
+def training(job_place: JobPlace, tmp_path: Path) -> TrainingBench:
+    return TrainingBench(job_place, tmp_path)
+
+
+def test_run_writes_scores_traces_features_and_report(training: TrainingBench) -> None:
+    job_id = queue_tiny_job(training.place, evaluate=False)
+
+    assert training.run(training.claim(job_id)) == Finished()
+
+    job = read_job(training.place, job_id)
+    assert (job.state, job.fraction, job.sample_count) == (JobState.SUCCEEDED, 1.0, 64)
+    with unit_of_work(training.place.engine) as session:
+        columns = score_columns(session, job_id)
+        series = traces(session, job_id)
+        table = report(session, job_id)
+        features = job_object(session, job_id, "features")
+        names = job_object(session, job_id, "feature_names")
+    assert columns.scores.shape == (64,)
+    assert columns.scores.min() >= 0.0
+    assert columns.scores.max() <= 1.0
+    assert len(series["classifier_loss"].steps) > 0
+    assert set(table["seconds_by_phase"]) >= {"load", "encode", "features", "train", "write"}
+    assert all(seconds >= 0.0 for seconds in table["seconds_by_phase"].values())
+    assert features is not None
+    assert names is not None
+    with training.place.store.open(features) as stored:
+        assert np.frombuffer(stored.read(), dtype="<f4").reshape(64, 22).dtype == np.float32
+    with training.place.store.open(names) as stored:
+        assert len(json.load(stored)) == 22
+
+
+def test_run_tells_its_progress_and_saves_at_each_phase(training: TrainingBench) -> None:
+    training.run(training.claim(queue_tiny_job(training.place)))
+
+    progress = [message for message in training.told if isinstance(message, ProgressMade)]
+    fractions = [message.fraction for message in progress]
+    assert fractions == sorted(fractions)
+    assert progress[0].device == "cpu"
+    saved = {message.phase for message in training.told if isinstance(message, CheckpointSaved)}
+    assert saved == {"encode", "features", "train"}
+
+
+def test_run_leaves_no_scratch_file(training: TrainingBench) -> None:
+    training.run(training.claim(queue_tiny_job(training.place)), memory_map_bytes=0)
+
+    # The supervisor removes the folder; the mapped arrays lie in it until then.
+    assert {path.suffix for path in training.scratch.iterdir()} == {".array"}
+
+
+def test_mapped_inputs_give_the_same_scores_as_inputs_in_memory(training: TrainingBench) -> None:
+    held, mapped = queue_tiny_job(training.place), queue_tiny_job(training.place)
+    training.run(training.claim(held))
+    training.run(training.claim(mapped), memory_map_bytes=0)
+
+    with unit_of_work(training.place.engine) as session:
+        first, second = score_columns(session, held), score_columns(session, mapped)
+    np.testing.assert_array_equal(first.scores, second.scores)
+
+
+def test_cancel_that_comes_before_the_writing_wins(training: TrainingBench) -> None:
+    job_id = queue_tiny_job(training.place)
+    claim = training.claim(job_id)
+    with unit_of_work(training.place.engine) as session:
+        cancel_job(session, training.place.workspace, job_id, training.now())
+
+    assert training.run(claim) == Superseded()
+    with unit_of_work(training.place.engine) as session:
+        assert score_columns(session, job_id).scores.size == 0
+
+
+def test_missing_samples_end_as_dataset_missing(training: TrainingBench) -> None:
+    claim = training.claim(queue_tiny_job(training.place))
+    for digest in list(training.place.store.list_digests()):
+        training.place.store.delete(digest)
+
+    verdict = training.run(claim)
+
+    assert isinstance(verdict, Failed)
+    assert verdict.reason is FailureReason.DATASET_MISSING
+
+
+def test_diverging_training_ends_as_non_finite_and_says_what_to_turn(
+    training: TrainingBench,
+) -> None:
+    # This decay times this rate multiplies all weights by minus nine in each step.
+    diverging = {"classifier_learning_rate": 10.0, "classifier_weight_decay": 1.0, "steps": 100}
+    claim = training.claim(queue_tiny_job(training.place, classifier="mlp", **diverging))
+
+    verdict = training.run(claim)
+
+    assert isinstance(verdict, Failed)
+    assert verdict.reason is FailureReason.NON_FINITE
+    assert "classifier_learning_rate" in verdict.detail
+
+
+def test_gpu_that_is_not_there_is_said(training: TrainingBench) -> None:
+    verdict = training.run(training.claim(queue_tiny_job(training.place)), devices="cuda:63")
+
+    assert isinstance(verdict, Failed)
+    assert "cuda:63" in verdict.detail
+
+
+def test_unreadable_checkpoint_costs_time_and_not_the_job(training: TrainingBench) -> None:
+    job_id = queue_tiny_job(training.place)
+    training.register_checkpoint(training.claim(job_id), b"not a checkpoint")
+    training.release(job_id)
+
+    assert training.run(training.claim(job_id)) == Finished()
