@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from curation.identifiers import DatasetId, JobId, WorkspaceId
@@ -164,6 +164,8 @@ def register_checkpoint(
 ) -> bool:
     """Make a stored state the one to go on from, and return whether the claim still holds.
 
+    Older states are of no use from then on; the sweep removes them.
+
     Args:
         session: The transaction.
         claim: The claim of the run that took it.
@@ -179,8 +181,6 @@ def register_checkpoint(
             Checkpoint.job_id == claim.job_id, Checkpoint.fencing_token == claim.fencing_token
         )
     ).one()
-    # Older states are of no use once a newer one is registered.
-    session.execute(delete(Checkpoint).where(Checkpoint.job_id == claim.job_id))
     session.add(
         Checkpoint(
             job_id=claim.job_id,
@@ -215,10 +215,7 @@ def succeed_job(session: Session, claim: Claim, *, sample_count: int, now: datet
         eta_seconds=0.0,
         **_UNCLAIMED,
     )
-    if job is None:
-        return False
-    session.execute(delete(Checkpoint).where(Checkpoint.job_id == claim.job_id))
-    return True
+    return job is not None
 
 
 def fail_job(session: Session, claim: Claim, failure: Failure, now: datetime) -> bool:

@@ -215,8 +215,10 @@ class _SampleRows:
         parts = [self._rest]
         found = self._rest.num_rows
         while found < count:
-            batch = pa.Table.from_batches([next(self._batches)])
-            parts.append(batch.cast(self._rest.schema))
+            batch = next(self._batches, None)
+            if batch is None:
+                raise ValueError("the pool has fewer samples than weights")
+            parts.append(pa.Table.from_batches([batch]).cast(self._rest.schema))
             found += batch.num_rows
         rows = pa.concat_tables(parts)
         self._rest = rows.slice(count)

@@ -6,16 +6,34 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 import structlog
-from sqlalchemy import ColumnElement, Engine, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from curation import partitions
 from curation.database import unit_of_work
 from curation.identifiers import DatasetId, JobId
 from curation.job_claims import expired_claims, lose_job
-from curation.models import CLAIMED_STATES, Dataset, DatasetState, Job, JobState, MaintenanceMark
+from curation.models import (
+    CLAIMED_STATES,
+    Checkpoint,
+    Dataset,
+    DatasetState,
+    Job,
+    JobState,
+    MaintenanceMark,
+)
 from curation.object_rows import forget_unnamed, known_digests, remove_files
 from curation.objects import ObjectStore
 from curation.partitions import ResultTable
@@ -45,14 +63,14 @@ class SweepReport:
         validate: Datasets whose validation may be lost.
         lost: Jobs whose runner's lease had expired.
         dropped_tables: Result tables that no claim will finish.
-        removed_objects: Files that no row named.
+        removed_objects: Files that no row named any more, superseded checkpoints among them.
     """
 
     ran: bool = True
-    ring: Sequence[JobId] = field(default_factory=tuple)
-    validate: Sequence[DatasetId] = field(default_factory=tuple)
-    lost: Sequence[JobId] = field(default_factory=tuple)
-    dropped_tables: Sequence[str] = field(default_factory=tuple)
+    ring: Sequence[JobId] = field(default_factory=list)
+    validate: Sequence[DatasetId] = field(default_factory=list)
+    lost: Sequence[JobId] = field(default_factory=list)
+    dropped_tables: Sequence[str] = field(default_factory=list)
     removed_objects: int = 0
 
 
@@ -95,16 +113,19 @@ def _sweep(
         validate=validate,
         lost=lost,
         dropped_tables=_drop_dead_tables(engine),
-        removed_objects=_remove_orphans(engine, store, settings, now),
+        removed_objects=(
+            _remove_old_checkpoints(engine, store) + _remove_orphans(engine, store, settings, now)
+        ),
     )
-    _log.info(
-        "swept",
-        rung=len(report.ring),
-        validations=len(report.validate),
-        lost=len(report.lost),
-        dropped_tables=len(report.dropped_tables),
-        removed_objects=report.removed_objects,
-    )
+    if report != SweepReport():
+        _log.info(
+            "swept",
+            rung=len(report.ring),
+            validations=len(report.validate),
+            lost=len(report.lost),
+            dropped_tables=len(report.dropped_tables),
+            removed_objects=report.removed_objects,
+        )
     return report
 
 
@@ -208,6 +229,25 @@ def _drop_if_dead(engine: Engine, table: ResultTable) -> bool:
         _log.info("result_table_busy", table=table.name)
         return False
     return True
+
+
+def _remove_old_checkpoints(engine: Engine, store: ObjectStore) -> int:
+    newer = aliased(Checkpoint)
+    is_superseded = exists().where(
+        newer.job_id == Checkpoint.job_id,
+        tuple_(newer.fencing_token, newer.ordinal)
+        > tuple_(Checkpoint.fencing_token, Checkpoint.ordinal),
+    )
+    is_of_success = exists().where(Job.id == Checkpoint.job_id, Job.state == JobState.SUCCEEDED)
+    with unit_of_work(engine) as session:
+        digests = session.scalars(
+            delete(Checkpoint)
+            .where(or_(is_superseded, is_of_success))
+            .returning(Checkpoint.digest),
+            execution_options={"synchronize_session": False},
+        ).all()
+        orphans = forget_unnamed(session, digests)
+    return remove_files(store, orphans)
 
 
 def _remove_orphans(
