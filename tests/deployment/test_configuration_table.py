@@ -58,8 +58,8 @@ def test_the_default_in_the_table_is_the_default_of_the_code(name: str) -> None:
         assert default == written_default(field.default)
 
 
-def test_every_client_variable_is_read_by_the_client() -> None:
+def test_every_client_variable_is_named_by_the_client() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "winnow").rglob("*.py"))
-    for name, (reader, _) in documented_rows().items():
-        if reader == "client":
-            assert f'"{name}"' in code, name
+    named = set(re.findall(r'"(WINNOW_[A-Z_]+)"', code))
+    documented = {name for name, (reader, _) in documented_rows().items() if reader == "client"}
+    assert documented <= named
