@@ -66,4 +66,7 @@ def fit_conditioning(raw: NDArray[np.float32]) -> Conditioning:
     vectors = vectors * np.sign(vectors[largest, np.arange(kept)])
     norm = np.sqrt(max(values.sum(), np.finfo(np.float32).tiny))
     projection = scale[:, None] * vectors[:, ::-1] / norm
-    return Conditioning(mean=mean.astype(np.float32), projection=projection.astype(np.float32))
+    return Conditioning(
+        mean=mean.astype(np.float32),
+        projection=np.ascontiguousarray(projection, dtype=np.float32),
+    )
