@@ -10,7 +10,7 @@ from mts_core.axes import FeatureColumns, PerSample
 from mts_core.classifier_passes import hidden_features, pass_settings
 from mts_core.config import MtsConfig
 from mts_core.meta_network import embed_groups, score_from_logit
-from mts_core.online_features import online_features, standardise_columns
+from mts_core.online_features import Anchors, online_features, standardise_columns
 from mts_core.trainer_state import TrainerState
 from mts_core.training_data import LabelledInputs, ReferenceSet, TrainingPool
 
@@ -74,14 +74,14 @@ def _pool_scalars(
     """Return offline and online columns of the whole pool, on the CPU."""
     settings = pass_settings(config)
     whole = LabelledInputs(reference.inputs.to(state.device), reference.labels.to(state.device))
-    anchors = hidden_features(state.classifier, whole, settings)
+    anchors = Anchors(hidden_features(state.classifier, whole, settings), whole.labels)
     parts = []
     for rows in _row_slices(pool.sample_count):
         part = LabelledInputs(
             pool.inputs[rows].to(state.device), pool.labels[rows].to(state.device)
         )
         hidden = hidden_features(state.classifier, part, settings)
-        parts.append(online_features(hidden, anchors).cpu())
+        parts.append(online_features(hidden, part.labels, anchors).cpu())
     online = standardise_columns(torch.cat(parts))
     return torch.cat([pool.offline_features.cpu().to(state.dtype), online], dim=1)
 

@@ -36,7 +36,7 @@ from mts_core.gsnr import (
 )
 from mts_core.meta_gradient import meta_gradient, normalised_weights
 from mts_core.meta_network import ONLINE_FEATURE_NAMES, MetaNetwork, score_from_logit
-from mts_core.online_features import online_features, standardise_columns
+from mts_core.online_features import Anchors, online_features, standardise_columns
 from mts_core.optimisers import (
     AdamWMoments,
     AdamWRule,
@@ -136,7 +136,10 @@ def start_training(
             zeros_like_parameters(meta_network), zeros_like_parameters(meta_network)
         ),
         averaged_meta=clone_parameters(meta_network),
-        anchors=hidden_features(classifier, first_reference, pass_settings(config)),
+        anchors=Anchors(
+            hidden_features(classifier, first_reference, pass_settings(config)),
+            first_reference.labels,
+        ),
         pool_sampler=BatchSampler(
             pool.sample_count, config.batch_size, derive_generator(seed, "pool_batches")
         ),
@@ -207,9 +210,10 @@ def _advance(
     weighted = _weigh_batch(state, pool, config)
     point = clone_parameters(state.classifier) if is_aligned else {}
     gradient = _classifier_step(state, weighted, config)
+    reference_batch = _draw_reference(reference, state.reference_sampler, state.device)
     seen = reference_pass(
         state.classifier,
-        _draw_reference(reference, state.reference_sampler, state.device),
+        reference_batch,
         pass_settings(config),
         is_head_only=config.alignment is AlignmentKind.HEAD or not is_aligned,
     )
@@ -227,7 +231,7 @@ def _advance(
             measured = _measure_gsnr(state, weighted, alignment, config)
         if is_meta_step:
             watched["meta_gradient_norm"] = _meta_step(state, weighted, alignment, config)
-    state.anchors = seen.hidden
+    state.anchors = Anchors(seen.hidden, reference_batch.labels)
     state.step = number
     fetched = fetch_finite(watched, number)
     traces = {name: value for name, value in fetched.items() if name not in _UNTRACED}
@@ -242,7 +246,7 @@ def _weigh_batch(state: TrainerState, pool: TrainingPool, config: MtsConfig) -> 
     is_real = _take(pool.is_real, indices, state.device)
     offline = _take(pool.offline_features, indices, state.device).to(state.dtype)
     forward = forward_batch(state.classifier, batch, pass_settings(config))
-    online = standardise_columns(online_features(forward.hidden, state.anchors))
+    online = standardise_columns(online_features(forward.hidden, batch.labels, state.anchors))
     scalars = torch.cat([offline, online], dim=1)
     logits = state.meta_network(scalars, batch.labels, is_real)
     weights = score_from_logit(logits, config.score_floor)

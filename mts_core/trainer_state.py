@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mts_core.axes import ParameterTensors, ReferenceHidden
+from mts_core.axes import ParameterTensors
 from mts_core.batch_sampler import BatchSampler
 from mts_core.classifiers import Classifier
 from mts_core.errors import CheckpointError
 from mts_core.gsnr import GsnrHistory, GsnrRung
 from mts_core.meta_network import MetaNetwork
+from mts_core.online_features import Anchors
 from mts_core.optimisers import AdamWMoments
 
 _SEPARATOR: Final = "/"
@@ -30,7 +31,7 @@ class TrainerState:
         meta_network: Parameters phi.
         meta_moments: AdamW's running means of the meta-network.
         averaged_meta: Mean of phi over the run, later values counting more.
-        anchors: Penultimate features of the last reference batch at the present theta.
+        anchors: The last reference batch in penultimate space at the present theta.
         pool_sampler: Draws training batches.
         reference_sampler: Draws reference batches.
         diagnostics_generator: Draws the GSNR's partitions; apart, so that measuring changes
@@ -46,7 +47,7 @@ class TrainerState:
     meta_network: MetaNetwork
     meta_moments: AdamWMoments
     averaged_meta: ParameterTensors
-    anchors: ReferenceHidden
+    anchors: Anchors
     pool_sampler: BatchSampler
     reference_sampler: BatchSampler
     diagnostics_generator: torch.Generator
@@ -92,7 +93,7 @@ class TrainerState:
             "pool_sampler": self.pool_sampler.to_tensors(),
             "reference_sampler": self.reference_sampler.to_tensors(),
             "diagnostics": {"generator": self.diagnostics_generator.get_state()},
-            "reference": {"anchors": self.anchors},
+            "reference": {"hidden": self.anchors.hidden, "labels": self.anchors.labels},
             "progress": {
                 "step": torch.tensor(self.step),
                 "meta_step": torch.tensor(self.meta_step),
@@ -135,7 +136,10 @@ class TrainerState:
         self.pool_sampler.load_tensors(_group(tensors, "pool_sampler"))
         self.reference_sampler.load_tensors(_group(tensors, "reference_sampler"))
         self.diagnostics_generator.set_state(tensors["diagnostics/generator"])
-        self.anchors = tensors["reference/anchors"].to(self.device, copy=True)
+        self.anchors = Anchors(
+            tensors["reference/hidden"].to(self.device, copy=True),
+            tensors["reference/labels"].to(self.device, copy=True),
+        )
         self.step = int(tensors["progress/step"])
         self.meta_step = int(tensors["progress/meta_step"])
         self.gsnr_steps, self.gsnr_rungs = _load_rungs(_group(tensors, "gsnr"))

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mts_core.online_features import online_features, standardise_columns
+from mts_core.online_features import Anchors, online_features, standardise_columns
 
 
 def cosine(left: list[float], right: list[float]) -> float:
@@ -16,21 +16,31 @@ def cosine(left: list[float], right: list[float]) -> float:
     return products / lengths
 
 
-@given(seed=st.integers(0, 2**32), anchor_count=st.integers(1, 6))
-def test_columns_are_the_nearest_cosines_and_the_mean_s(seed: int, anchor_count: int) -> None:
+def expected_row(sample: list[float], anchors: list[list[float]]) -> list[float]:
+    """Return the features of one sample among the anchors that it is compared with."""
+    nearest = sorted((cosine(sample, anchor) for anchor in anchors), reverse=True)
+    padded = (nearest + 2 * [nearest[-1]])[:3]
+    mean = [sum(column) / len(anchors) for column in zip(*anchors, strict=True)]
+    return [*padded, cosine(sample, mean)]
+
+
+@given(seed=st.integers(0, 2**32), anchor_count=st.integers(1, 9))
+def test_columns_are_the_cosines_to_the_own_class(seed: int, anchor_count: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    hidden = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    hidden = torch.randn(6, 5, generator=generator, dtype=torch.float64)
+    labels = torch.arange(6) % 3
     anchors = torch.randn(anchor_count, 5, generator=generator, dtype=torch.float64)
-    found = online_features(hidden, anchors)
-    for row, sample in zip(found.tolist(), hidden.tolist(), strict=True):
-        nearest = sorted((cosine(sample, anchor) for anchor in anchors.tolist()), reverse=True)
-        nearest = (nearest + [nearest[-1]] * 3 if anchor_count < 3 else nearest)[:3]
-        mean = anchors.mean(dim=0).tolist()
-        assert row == pytest.approx([*nearest, cosine(sample, mean)], abs=1e-12)
+    anchor_labels = torch.randint(0, 2, (anchor_count,), generator=generator)
+    found = online_features(hidden, labels, Anchors(anchors, anchor_labels))
+    for row, sample, label in zip(found.tolist(), hidden.tolist(), labels, strict=True):
+        # A class that the batch lacks, as class 2 always, is compared with the whole batch.
+        own = anchors[anchor_labels == label].tolist() or anchors.tolist()
+        assert row == pytest.approx(expected_row(sample, own), abs=1e-12)
 
 
 def test_dead_sample_has_finite_features() -> None:
-    found = online_features(torch.zeros(2, 5), torch.ones(4, 5))
+    anchors = Anchors(torch.ones(4, 5), torch.zeros(4, dtype=torch.int64))
+    found = online_features(torch.zeros(2, 5), torch.zeros(2, dtype=torch.int64), anchors)
     assert torch.equal(found, torch.zeros(2, 4))
 
 

@@ -18,7 +18,7 @@ from mts_core.config import AlignmentKind, ClassifierKind, MtsConfig
 from mts_core.errors import CheckpointError, ConfigError, MissingClassError, NonFiniteError
 from mts_core.meta_gradient import meta_gradient
 from mts_core.meta_network import score_from_logit
-from mts_core.online_features import online_features, standardise_columns
+from mts_core.online_features import Anchors, online_features, standardise_columns
 from mts_core.scoring import meta_features, score_pool
 from mts_core.trainer import StepReport, resume_training, start_training, train
 from mts_core.trainer_state import TrainerState
@@ -137,9 +137,9 @@ def test_first_step_is_the_paper_s_update_with_look_ahead(problem: Problem) -> N
     state = start_training(pool, reference, config, seed=0)
     before = {name: value.detach().clone() for name, value in state.classifier.named_parameters()}
     batch = LabelledInputs(pool.inputs, pool.labels)
-    anchors = state.classifier.features(reference.inputs).detach()
+    anchors = Anchors(state.classifier.features(reference.inputs).detach(), reference.labels)
     hidden = state.classifier.features(pool.inputs)
-    online = standardise_columns(online_features(hidden.detach(), anchors))
+    online = standardise_columns(online_features(hidden.detach(), pool.labels, anchors))
     scalars = torch.cat([pool.offline_features, online], dim=1)
     logits = state.meta_network(scalars, pool.labels, pool.is_real)
     weights = score_from_logit(logits, config.score_floor)
