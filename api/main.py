@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from curation.log_setup import configure_logging
 from fastapi import FastAPI
 
 from api import (
@@ -30,6 +29,7 @@ from api.request_context import RequestContextMiddleware
 from api.resources import open_resources
 from api.settings import ApiSettings
 from curation.clock import Clock, utc_now
+from curation.log_setup import configure_logging
 
 _ROUTED = (datasets, uploads, jobs, events, results, exports, selections, manifests, health)
 

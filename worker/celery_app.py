@@ -8,10 +8,10 @@ from typing import Any, Final
 import structlog
 from celery import Celery, signals
 from celery.utils.nodenames import gethostname
-from curation.log_setup import configure_logging
 
 from curation.identifiers import JobId
 from curation.job_queue import SHORT_QUEUE, TRAIN_QUEUE, make_celery, ring_job
+from curation.log_setup import configure_logging
 from worker.child_process import TRAINING_COMMAND
 from worker.scratch import remove_abandoned_scratch
 from worker.services import Services, build_services

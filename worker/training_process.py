@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, final
 
 import structlog
-from curation.log_setup import configure_logging
 
+from curation.log_setup import configure_logging
 from worker.child_link import ChildMessage, encode_for_supervisor
 from worker.parent_watch import SupervisorListener, die_with_parent
 from worker.settings import WorkerSettings
