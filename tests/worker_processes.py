@@ -60,6 +60,11 @@ class WorkerProcesses:
         command = [tests / "scripted_worker.py", tests / "scripted_child.py", ",".join(acts)]
         return self._start([str(part) for part in command], changes)
 
+    def start_api(self, socket: Path) -> subprocess.Popen[bytes]:
+        """Start the HTTP server on a unix socket."""
+        command = ["-m", "uvicorn", "--factory", "api.main:create_app", "--uds", str(socket)]
+        return self._start([*command, "--log-level", "warning"], {})
+
     def _start(self, command: list[str], changes: dict[str, Any]) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, *command],

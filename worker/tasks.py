@@ -4,10 +4,10 @@ from uuid import UUID
 
 import structlog
 from celery import Celery
-from curation.ingest import validate_and_record
 from sqlalchemy.exc import OperationalError
 
 from curation.identifiers import DatasetId, JobId
+from curation.ingest import validate_and_record
 from curation.job_queue import RUN_JOB, SHORT_TIME_LIMIT_SECONDS, SWEEP, VALIDATE_DATASET
 from worker.services import Services
 from worker.supervisor import Supervisor
