@@ -89,7 +89,7 @@ def read_npz(
 def _hand_in(
     archive: zipfile.ZipFile, labels: list[Any], ids: list[Any] | None, intake: Intake
 ) -> Content:
-    columns = FieldColumns(_LABELS, None if ids is None else _IDS, None)
+    columns = FieldColumns(_LABELS, None if ids is None else _IDS)
     with _open_array(archive, _VECTORS, "ARRAY_MISSING") as file:
         shape, is_fortran, dtype = _header(file, _VECTORS)
         if len(shape) != _MATRIX:

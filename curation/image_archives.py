@@ -30,11 +30,11 @@ from curation.row_fields import (
     read_fields,
 )
 from curation.sample_files import IMAGE_COLUMN
-from curation.text_tables import Row, iterate_csv, iterate_jsonl
+from curation.text_tables import NumberedRow, iterate_csv, iterate_jsonl, peek_columns
 from curation.upload_kinds import UploadKind
 from curation.validation_limits import ValidationLimits
 
-_LISTS: Mapping[str, Callable[..., Iterator[tuple[int, Row | RowError]]]] = {
+_LISTS: Mapping[str, Callable[..., Iterator[NumberedRow]]] = {
     "metadata.jsonl": iterate_jsonl,
     "manifest.jsonl": iterate_jsonl,
     "metadata.csv": iterate_csv,
@@ -246,21 +246,20 @@ def _common_root(names: list[str], lists: Mapping[str, bytes]) -> str:
 
 def _read_list(
     root: str,
-    rows: Iterator[tuple[int, Row | RowError]],
+    rows: Iterator[NumberedRow],
     request: ValidationRequest,
     intake: Intake,
 ) -> _Layout:
     listed: dict[str, _Listed] = {}
     rejected: set[str] = set()
     seen: set[str] = set()
-    columns: tuple[str, FieldColumns] | None = None
-    for number, row in rows:
+    names, all_rows = peek_columns(rows)
+    if names:
+        path_column, fields = _list_columns(names, request)
+    for number, row in all_rows:
         if isinstance(row, RowError):
             intake.reject(number, row)
             continue
-        if columns is None:
-            columns = _list_columns(list(row), request)
-        path_column, fields = columns
         name = row.get(path_column)
         try:
             known = _new_path(name, path_column, seen)

@@ -66,6 +66,8 @@ def check_image(content: bytes, name: str, *, max_pixels: int) -> ImageFacts:
             return _decode(content, name, max_pixels)
     except (ImageError, MemoryError):
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError("IMAGE_TOO_LARGE", f"has more than {max_pixels} pixels") from error
     except Exception as error:  # A decoder of hostile bytes may raise anything.
         raise _refusal(content) from error
 

@@ -48,22 +48,24 @@ class RowFields:
 
 @dataclass(frozen=True, slots=True)
 class FieldColumns:
-    """The columns that hold class, name and source; a name of None means there is none."""
+    """The columns that hold class and name; a name of None means there is none.
+
+    The source has one name for all, and may be missing in any row.
+    """
 
     label: str
     sample_id: str | None
-    source: str | None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns that exist."""
-        return tuple(name for name in (self.label, self.sample_id, self.source) if name)
+        """The columns that are no feature and no column of the user's own."""
+        return tuple(name for name in (self.label, self.sample_id, SOURCE_COLUMN) if name)
 
 
 def find_columns(
     names: Sequence[str], *, label_column: str | None, id_column: str | None
 ) -> FieldColumns:
-    """Return which of a table's columns hold class, name and source.
+    """Return which of a table's columns hold class and name.
 
     Args:
         names: The table's columns.
@@ -79,7 +81,7 @@ def find_columns(
     if id_column is not None and id_column not in names:
         raise _missing("ID_COLUMN_MISSING", id_column, names, "id_column")
     sample_id = id_column or (_DEFAULT_ID_COLUMN if _DEFAULT_ID_COLUMN in names else None)
-    return FieldColumns(label, sample_id, SOURCE_COLUMN if SOURCE_COLUMN in names else None)
+    return FieldColumns(label, sample_id)
 
 
 def read_fields(row: Mapping[str, Any], columns: FieldColumns) -> RowFields:
@@ -96,8 +98,7 @@ def read_fields(row: Mapping[str, Any], columns: FieldColumns) -> RowFields:
     sample_id = None
     if columns.sample_id is not None:
         sample_id = sample_name(row.get(columns.sample_id), columns.sample_id)
-    source = row.get(columns.source) if columns.source is not None else None
-    return RowFields(label, sample_id, is_real_source(source))
+    return RowFields(label, sample_id, is_real_source(row.get(SOURCE_COLUMN)))
 
 
 def class_name(value: Any, column: str) -> str:  # Any cell.

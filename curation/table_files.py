@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,10 @@ from curation.intake import Content, Intake, Sample, ValidationRequest
 from curation.models import Modality
 from curation.row_fields import FieldColumns, RowError, find_columns, is_storable, read_fields
 from curation.sample_files import EMBEDDING_COLUMN, ROW_GROUP_ROWS, TEXT_COLUMN
-from curation.text_tables import Row, iterate_csv, iterate_jsonl
+from curation.text_tables import NumberedRow, Row, iterate_csv, iterate_jsonl, peek_columns
 from curation.upload_kinds import UploadKind
 
 FILE_NAME_COLUMN = "file_name"
-# A JSONL file has no header, so its columns are those of its first rows.
-_ROWS_LOOKED_AT = 100
-
-_NumberedRow = tuple[int, Row | RowError]
 
 
 def read_table(path: Path, kind: UploadKind, request: ValidationRequest, intake: Intake) -> Content:
@@ -47,26 +42,22 @@ def read_table(path: Path, kind: UploadKind, request: ValidationRequest, intake:
                 return _read_rows(iterate_jsonl(file), request, intake)
 
 
-def _read_rows(rows: Iterator[_NumberedRow], request: ValidationRequest, intake: Intake) -> Content:
-    first = list(islice(rows, _ROWS_LOOKED_AT))
-    names: dict[str, None] = {}
-    for _, row in first:
-        if not isinstance(row, RowError):
-            names.update(dict.fromkeys(row))
+def _read_rows(rows: Iterator[NumberedRow], request: ValidationRequest, intake: Intake) -> Content:
+    names, all_rows = peek_columns(rows)
     if not names:
-        _reject_all(chain(first, rows), intake)
+        _reject_all(all_rows, intake)
         return Content(request.modality or Modality.TABULAR, None)
-    return _hand_in(chain(first, rows), list(names), request, intake)
+    return _hand_in(all_rows, names, request, intake)
 
 
-def _reject_all(rows: Iterator[_NumberedRow], intake: Intake) -> None:
+def _reject_all(rows: Iterator[NumberedRow], intake: Intake) -> None:
     for number, row in rows:
         if isinstance(row, RowError):
             intake.reject(number, row)
 
 
 def _hand_in(
-    rows: Iterator[_NumberedRow], names: Sequence[str], request: ValidationRequest, intake: Intake
+    rows: Iterator[NumberedRow], names: Sequence[str], request: ValidationRequest, intake: Intake
 ) -> Content:
     columns = find_columns(names, label_column=request.label_column, id_column=request.id_column)
     modality = _modality(names, request.modality)
@@ -113,7 +104,7 @@ def _modality(names: Sequence[str], wanted: Modality | None) -> Modality:
 
 
 def _hand_in_embeddings(
-    rows: Iterator[_NumberedRow], columns: FieldColumns, intake: Intake
+    rows: Iterator[NumberedRow], columns: FieldColumns, intake: Intake
 ) -> Content:
     dimension: int | None = None
     for number, row in rows:
@@ -142,7 +133,7 @@ def _hand_in_embeddings(
 
 
 def _hand_in_each(
-    rows: Iterator[_NumberedRow], columns: FieldColumns, intake: Intake, modality: Modality
+    rows: Iterator[NumberedRow], columns: FieldColumns, intake: Intake, modality: Modality
 ) -> None:
     is_text = modality is Modality.TEXT
     consumed = (*columns.names, TEXT_COLUMN) if is_text else columns.names
@@ -222,7 +213,7 @@ def _read_parquet(path: Path, request: ValidationRequest, intake: Intake) -> Con
     return content
 
 
-def _parquet_rows(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[_NumberedRow]:
+def _parquet_rows(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[NumberedRow]:
     number = 0
     for batch in file.iter_batches(batch_size=ROW_GROUP_ROWS, columns=list(names)):
         vectors = None

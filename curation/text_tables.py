@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import IO, Any
 
 from curation.census import shown
@@ -15,10 +16,14 @@ from curation.user_columns import NumberText
 # One row of more than this is no row.
 MAX_ROW_BYTES = 16 << 20
 
+# A JSONL file has no header, so its columns are those of its first rows.
+_ROWS_LOOKED_AT = 100
+
 Row = Mapping[str, Any]  # JSON values by column.
+NumberedRow = tuple[int, Row | RowError]
 
 
-def iterate_csv(file: IO[bytes]) -> Iterator[tuple[int, Row | RowError]]:
+def iterate_csv(file: IO[bytes]) -> Iterator[NumberedRow]:
     """Yield each row of a CSV file with its number, counted from 1 after the header.
 
     Cells are texts, empty ones None. A row that cannot be used is yielded as what is wrong with
@@ -61,7 +66,7 @@ def iterate_csv(file: IO[bytes]) -> Iterator[tuple[int, Row | RowError]]:
         )
 
 
-def iterate_jsonl(file: IO[bytes]) -> Iterator[tuple[int, Row | RowError]]:
+def iterate_jsonl(file: IO[bytes]) -> Iterator[NumberedRow]:
     """Yield each line of a JSONL file with its number, counted from 1.
 
     A line that is no JSON object is yielded as what is wrong with it; blank lines are passed
@@ -79,6 +84,22 @@ def iterate_jsonl(file: IO[bytes]) -> Iterator[tuple[int, Row | RowError]]:
             continue
         if line.strip():
             yield number, _parse_line(line)
+
+
+def peek_columns(rows: Iterator[NumberedRow]) -> tuple[list[str], Iterator[NumberedRow]]:
+    """Return the columns of a table's first rows, and all its rows with those in front.
+
+    There are no columns only where no row of the table can be used.
+    """
+    first: list[NumberedRow] = []
+    names: dict[str, None] = {}
+    for numbered in rows:
+        first.append(numbered)
+        if not isinstance(numbered[1], RowError):
+            names.update(dict.fromkeys(numbered[1]))
+        if names and len(first) >= _ROWS_LOOKED_AT:
+            break
+    return list(names), chain(first, rows)
 
 
 def _parse_line(line: bytes) -> Row | RowError:

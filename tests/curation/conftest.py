@@ -1,6 +1,7 @@
 """Fixtures of the domain: uploads that are validated, and a workspace with datasets."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,11 @@ def validate(tmp_path: Path, limits: ValidationLimits) -> Callable[..., Validati
     ) -> Validation | Refusal:
         path = tmp_path / "upload"
         path.write_bytes(content)
+        caps = {name: changes.pop(name) for name in list(changes) if name.startswith("max_")}
         request = ValidationRequest(file_name=file_name, role=role, **changes)
-        return validate_dataset(path, tmp_path / "samples.parquet", request, limits)
+        return validate_dataset(
+            path, tmp_path / "samples.parquet", request, replace(limits, **caps)
+        )
 
     return run
 
