@@ -58,7 +58,7 @@ class Doorbell:
         self._enqueue(lambda: ring_validation(self._celery, dataset_id))
 
     def check_broker(self) -> None:
-        """Return where the broker answers; it is asked anew, over a connection of its own.
+        """Return if the broker answers over a connection of its own.
 
         Raises:
             Exception: Whatever kombu meets on the way there.

@@ -8,6 +8,8 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -46,6 +48,7 @@ _REASON_BY_STATUS: Mapping[int, str] = {
 }
 # A request may be wrong in thousands of places; a reader needs the first few.
 _MAX_CAUSES = 20
+_DATABASE_RETRY_SECONDS = "5"
 
 _log = structlog.get_logger()
 
@@ -55,7 +58,7 @@ class ProblemResponse(Response):
 
     media_type = PROBLEM_MEDIA_TYPE
 
-    def render(self, content: Any) -> bytes:
+    def render(self, content: Any) -> bytes:  # Any: starlette's own signature.
         """Return `content` as ASCII JSON.
 
         Escaping everything else also carries a lone surrogate that a request put into a field's
@@ -94,6 +97,8 @@ def install_error_handlers(app: FastAPI) -> None:
     app.exception_handler(CurationError)(_answer_domain_error)
     app.exception_handler(RequestValidationError)(_answer_invalid_request)
     app.exception_handler(HTTPException)(_answer_http_error)
+    for kind in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.exception_handler(kind)(_answer_database_error)
 
 
 def internal_error_response(request: Request) -> ProblemResponse:
@@ -169,6 +174,23 @@ async def _answer_http_error(request: Request, error: HTTPException) -> Response
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_allowed_methods(request))
     return problem_response(request, status=error.status_code, problem=problem, headers=headers)
+
+
+async def _answer_database_error(request: Request, error: Exception) -> Response:
+    # A database that restarts is back in seconds, so the client is told to come again; the
+    # cause may name the server and its user, so it goes to the log alone.
+    _log.error("database_unavailable", error=str(error))
+    problem = {
+        "reason": "DATABASE_UNAVAILABLE",
+        "detail": "The database does not answer at the moment.",
+        "cure": "Send the request again in a few seconds.",
+    }
+    return problem_response(
+        request,
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        problem=problem,
+        headers={"Retry-After": _DATABASE_RETRY_SECONDS},
+    )
 
 
 def _allowed_methods(request: Request) -> list[str]:

@@ -26,7 +26,11 @@ _EXAMPLES: dict[HTTPStatus, tuple[str, str, str | None]] = {
         "The setting steps must be at least 1.",
         "config.steps",
     ),
-    HTTPStatus.SERVICE_UNAVAILABLE: ("NOT_READY", "The database does not answer.", None),
+    HTTPStatus.SERVICE_UNAVAILABLE: (
+        "DATABASE_UNAVAILABLE",
+        "The database does not answer at the moment.",
+        None,
+    ),
 }
 
 
@@ -42,6 +46,7 @@ def authorised_problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]
         HTTPStatus.FORBIDDEN,
         *statuses,
         HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
     )
 
 

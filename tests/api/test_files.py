@@ -91,9 +91,7 @@ def test_broken_download_goes_on_where_it_stopped(client: TestClient, finished: 
     assert whole.content[:half] + rest.content == whole.content
 
 
-def test_range_beyond_the_file_is_refused_as_a_problem(
-    client: TestClient, finished: Finished
-) -> None:
+def test_range_beyond_the_file_is_refused(client: TestClient, finished: Finished) -> None:
     path = f"/v1/jobs/{finished.job_id}/manifest"
     response = client.get(path, headers={"Range": "bytes=9999999-"})
     assert response.status_code == 416

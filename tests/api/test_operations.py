@@ -74,12 +74,14 @@ def test_store_that_cannot_be_written_is_named(
     assert client.get("/readyz").json()["field"] == "store"
 
 
-def test_fault_of_the_database_is_told_without_its_address(api_settings: ApiSettings) -> None:
+def test_absence_of_the_database_is_told_without_its_address(api_settings: ApiSettings) -> None:
     url = f"postgresql+psycopg://secretary:password@{NOWHERE}/none"
     settings = api_settings.model_copy(update={"database_url": url})
     with TestClient(create_app(settings), headers=bearer("wnw_a_b")) as client:
         response = client.get("/v1/jobs")
-    assert response.status_code == 500
+    assert response.status_code == 503
+    assert response.json()["reason"] == "DATABASE_UNAVAILABLE"
+    assert response.headers["retry-after"] == "5"
     assert "secretary" not in response.text
     assert "password" not in response.text
 
