@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from curation.errors import InvalidInputError
-from curation.models import Role
+from curation.sample_kinds import Role
 
 MAX_CLASSES = 10_000
 # A class of the reference set is split in two to judge by, so it needs a sample for each half.

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from curation.archive_members import open_zip
 from curation.errors import InvalidInputError
 from curation.intake import Content, Intake, Sample, ValidationRequest
-from curation.models import Modality
 from curation.row_fields import FieldColumns, RowError, read_fields
 from curation.sample_files import EMBEDDING_COLUMN, ROW_GROUP_ROWS
+from curation.sample_kinds import Modality
 from curation.validation_limits import ValidationLimits
 
 MAX_DIMENSION = 65_536

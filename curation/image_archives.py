@@ -19,7 +19,6 @@ from curation.image_files import (
     is_image_name,
 )
 from curation.intake import Content, Intake, Sample, ValidationRequest
-from curation.models import Modality
 from curation.row_fields import (
     FieldColumns,
     RowError,
@@ -30,6 +29,7 @@ from curation.row_fields import (
     read_fields,
 )
 from curation.sample_files import IMAGE_COLUMN
+from curation.sample_kinds import Modality
 from curation.text_tables import NumberedRow, iterate_csv, iterate_jsonl, peek_columns
 from curation.upload_kinds import UploadKind
 from curation.validation_limits import ValidationLimits

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -70,6 +70,12 @@ def validate_and_record(
         return _record(session, ticket, outcome, samples, now)
 
 
+def limits_of(settings: CurationSettings) -> ValidationLimits:
+    """Return the caps on uploads of an installation."""
+    names = [cap.name for cap in fields(ValidationLimits)]
+    return ValidationLimits(**{name: getattr(settings, name) for name in names})
+
+
 def _claim(session: Session, dataset_id: DatasetId, settings: CurationSettings) -> _Ticket | None:
     is_free = or_(
         Dataset.validation_lease_expires_at.is_(None),
@@ -121,7 +127,7 @@ def _validate(
                 path,
                 destination,
                 request=ticket.request,
-                limits=ValidationLimits.of(settings),
+                limits=limits_of(settings),
                 keep_going=keeper.keep,
             )
     except ObjectMissingError:

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from curation.census import Census, Rejection
-from curation.models import Modality, Role
 from curation.row_fields import RowError, RowFields
 from curation.sample_files import (
     FEATURE_PREFIX,
@@ -20,6 +19,7 @@ from curation.sample_files import (
     SampleBatch,
     SampleFileWriter,
 )
+from curation.sample_kinds import Modality, Role
 from curation.validation_limits import ValidationLimits
 
 

@@ -27,22 +27,33 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from curation.sample_kinds import Modality, Role
 
-class Role(StrEnum):
-    """What a dataset is for."""
-
-    SYNTHETIC = "synthetic"
-    REFERENCE = "reference"
-    TEST = "test"
-
-
-class Modality(StrEnum):
-    """What the samples of a dataset are."""
-
-    IMAGE = "image"
-    TEXT = "text"
-    TABULAR = "tabular"
-    EMBEDDING = "embedding"
+# Whoever works with the tables finds the words of their columns beside them.
+__all__ = [
+    "CLAIMED_STATES",
+    "FINAL_STATES",
+    "ApiKey",
+    "Base",
+    "Checkpoint",
+    "Dataset",
+    "DatasetRejection",
+    "DatasetState",
+    "IdempotencyKey",
+    "Job",
+    "JobEvent",
+    "JobObject",
+    "JobState",
+    "MaintenanceMark",
+    "Modality",
+    "ObjectRow",
+    "Report",
+    "Role",
+    "SampleWeight",
+    "Selection",
+    "Trace",
+    "Workspace",
+]
 
 
 class DatasetState(StrEnum):

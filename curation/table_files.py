@@ -16,9 +16,9 @@ from curation.census import shown
 from curation.embeddings import checked_vector, embedding_type, wrong_dimension
 from curation.errors import InvalidInputError
 from curation.intake import Content, Intake, Sample, ValidationRequest
-from curation.models import Modality
 from curation.row_fields import FieldColumns, RowError, find_columns, is_storable, read_fields
 from curation.sample_files import EMBEDDING_COLUMN, ROW_GROUP_ROWS, TEXT_COLUMN
+from curation.sample_kinds import Modality
 from curation.text_tables import NumberedRow, Row, iterate_csv, iterate_jsonl, peek_columns
 from curation.upload_kinds import UploadKind
 

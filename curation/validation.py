@@ -9,7 +9,7 @@ from curation.embeddings import read_npz
 from curation.errors import InvalidInputError
 from curation.image_archives import read_image_archive
 from curation.intake import Content, Intake, ValidationRequest
-from curation.models import Modality
+from curation.sample_kinds import Modality
 from curation.table_files import read_table
 from curation.upload_kinds import UploadKind
 from curation.validation_limits import ValidationLimits

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.intake import ValidationRequest
-from curation.models import Modality, Role
+from curation.sample_kinds import Modality, Role
 from curation.validation import Refusal, Validation, validate_dataset
 from curation.validation_limits import ValidationLimits
 

@@ -17,7 +17,7 @@ import structlog
 from curation.census import Rejection
 from curation.errors import InvalidInputError
 from curation.intake import ValidationRequest
-from curation.models import Modality
+from curation.sample_kinds import Modality
 from curation.validation import Refusal, Validation
 from curation.validation_child import OUT_OF_MEMORY_EXIT
 from curation.validation_limits import ValidationLimits

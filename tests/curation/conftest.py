@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from curation.database import unit_of_work
 from curation.datasets import DatasetRequest, attach_content, create_dataset
 from curation.identifiers import DatasetId, WorkspaceId
+from curation.ingest import limits_of
 from curation.intake import ValidationRequest
 from curation.models import Role
 from curation.object_rows import record_object
@@ -24,7 +25,7 @@ from curation.validation_limits import ValidationLimits
 
 @pytest.fixture
 def limits(settings: CurationSettings) -> ValidationLimits:
-    return ValidationLimits.of(settings)
+    return limits_of(settings)
 
 
 @pytest.fixture
