@@ -47,8 +47,12 @@ class PassSettings:
 
 
 def pass_settings(config: MtsConfig) -> PassSettings:
-    """Return how a run's settings want the classifier to be run."""
-    return PassSettings(config.micro_batch_size, config.use_autocast)
+    """Return how a run's settings want the classifier to be run.
+
+    Without a bound of its own, a run holds no more samples at once than a training batch: a large
+    reference set or the pool passes in parts of that size.
+    """
+    return PassSettings(config.micro_batch_size or config.batch_size, config.use_autocast)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class MtsConfig:
     )
     reference_batch_size: int | None = _setting(
         None,
-        text="Reference samples in a meta batch; null means the whole reference set.",
+        text="Reference samples in a meta batch; null means all of them, up to 2048.",
         low=1,
         high=1_048_576,
     )

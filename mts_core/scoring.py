@@ -10,30 +10,30 @@ from mts_core.axes import FeatureColumns, PerSample
 from mts_core.classifier_passes import hidden_features, pass_settings
 from mts_core.config import MtsConfig
 from mts_core.meta_network import embed_groups, score_from_logit
-from mts_core.online_features import Anchors, online_features, standardise_columns
+from mts_core.online_features import online_features, standardise_columns
 from mts_core.trainer_state import TrainerState
-from mts_core.training_data import LabelledInputs, ReferenceSet, TrainingPool
+from mts_core.training_data import LabelledInputs, TrainingPool
 
 _POOL_ROWS_AT_ONCE: Final = 4096
 
 
-def score_pool(
-    state: TrainerState, pool: TrainingPool, reference: ReferenceSet, config: MtsConfig
-) -> PerSample:
+def score_pool(state: TrainerState, pool: TrainingPool, config: MtsConfig) -> PerSample:
     """Return the weight of every sample by the run-averaged meta-network.
 
     Args:
         state: A run that has been trained.
         pool: The samples to be scored.
-        reference: The real set.
         config: Resolved settings.
 
     Returns:
         ``[sample]`` float32 in [0, 1], on the CPU.
 
+    Online features compare with the last reference batch of the run, which is the whole reference
+    set wherever that is small enough.
+
     Deviation: online features are standardised over the whole pool instead of a batch.
     """
-    scalars = _pool_scalars(state, pool, reference, config)
+    scalars = _pool_scalars(state, pool, config)
     parts = []
     with torch.no_grad():
         for rows in _row_slices(pool.sample_count):
@@ -47,41 +47,34 @@ def score_pool(
     return torch.cat(parts)
 
 
-def meta_features(
-    state: TrainerState, pool: TrainingPool, reference: ReferenceSet, config: MtsConfig
-) -> FeatureColumns:
+def meta_features(state: TrainerState, pool: TrainingPool, config: MtsConfig) -> FeatureColumns:
     """Return what the run-averaged meta-network sees of every sample.
 
     Args:
         state: A run that has been trained.
         pool: The samples.
-        reference: The real set.
         config: Resolved settings.
 
     Returns:
         ``[sample, 22]`` float32 on the CPU: 13 offline columns, 4 online columns, 4 of the class
         embedding, 1 of the group embedding.
     """
-    scalars = _pool_scalars(state, pool, reference, config)
+    scalars = _pool_scalars(state, pool, config)
     averaged = {name: value.cpu() for name, value in state.averaged_meta.items()}
     embedded = embed_groups(averaged, pool.labels.cpu(), pool.is_real.cpu())
     return torch.cat([scalars, embedded], dim=1).float()
 
 
-def _pool_scalars(
-    state: TrainerState, pool: TrainingPool, reference: ReferenceSet, config: MtsConfig
-) -> FeatureColumns:
+def _pool_scalars(state: TrainerState, pool: TrainingPool, config: MtsConfig) -> FeatureColumns:
     """Return offline and online columns of the whole pool, on the CPU."""
     settings = pass_settings(config)
-    whole = LabelledInputs(reference.inputs.to(state.device), reference.labels.to(state.device))
-    anchors = Anchors(hidden_features(state.classifier, whole, settings), whole.labels)
     parts = []
     for rows in _row_slices(pool.sample_count):
         part = LabelledInputs(
             pool.inputs[rows].to(state.device), pool.labels[rows].to(state.device)
         )
         hidden = hidden_features(state.classifier, part, settings)
-        parts.append(online_features(hidden, part.labels, anchors).cpu())
+        parts.append(online_features(hidden, part.labels, state.anchors).cpu())
     online = standardise_columns(torch.cat(parts))
     return torch.cat([pool.offline_features.cpu().to(state.dtype), online], dim=1)
 

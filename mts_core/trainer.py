@@ -55,6 +55,9 @@ _UNTRACED: Final = ("classifier_gradient_norm", "reference_gradient_norm", "meta
 
 _RECENT_MEASUREMENTS: Final = 8
 
+LARGEST_WHOLE_REFERENCE: Final = 2048
+"""Reference samples up to which the whole set is the meta batch of every step."""
+
 
 @dataclass(frozen=True)
 class StepReport:
@@ -124,7 +127,7 @@ def start_training(
     meta_network = MetaNetwork(pool.class_count, scalar_count, meta_generator).to(device, dtype)
     reference_sampler = BatchSampler(
         reference.sample_count,
-        config.reference_batch_size or reference.sample_count,
+        config.reference_batch_size or LARGEST_WHOLE_REFERENCE,
         derive_generator(seed, "reference_batches"),
     )
     first_reference = _draw_reference(reference, reference_sampler, torch.device(device))

@@ -91,12 +91,12 @@ class MtsRun:
 
     def scores(self) -> NDArray[np.float32]:
         """Return the score of each pool sample by the run-averaged meta-network."""
-        scores = score_pool(self._state, self._pool, self._reference, self._config)
+        scores = score_pool(self._state, self._pool, self._config)
         return np.asarray(scores.numpy(), dtype=np.float32)
 
     def features(self) -> NDArray[np.float32]:
         """Return what the run-averaged meta-network sees of each sample, [sample, 22]."""
-        columns = meta_features(self._state, self._pool, self._reference, self._config)
+        columns = meta_features(self._state, self._pool, self._config)
         return np.asarray(columns.numpy(), dtype=np.float32)
 
     def summary(self) -> dict[str, Any]:  # Any: a JSON object.

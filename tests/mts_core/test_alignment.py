@@ -173,3 +173,19 @@ def test_zero_direction_has_zero_alignment(generator: torch.Generator) -> None:
         finite_difference_alignment(classifier, batch, still, epsilon=0.01),
     ):
         assert torch.equal(aligned, torch.zeros_like(aligned))
+
+
+def test_exact_alignment_works_under_autocast(generator: torch.Generator) -> None:
+    batch = make_batch(ClassifierKind.CNN, generator, count=40)
+    classifier, line = make_line(ClassifierKind.CNN, batch, generator)
+    classifier = classifier.float()
+    single = TangentLine(
+        {name: value.float() for name, value in line.point.items()},
+        {name: value.float() for name, value in line.direction.items()},
+    )
+    exact = exact_alignment(classifier, batch, single)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = exact_alignment(classifier, batch, single)
+    assert rounded.dtype == torch.float32
+    # bfloat16 keeps eight bits, so every product is off by up to half a percent.
+    assert float((rounded - exact).norm() / exact.norm()) < 0.05

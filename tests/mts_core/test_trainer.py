@@ -57,9 +57,7 @@ def test_resumed_run_is_bit_equal(alignment: AlignmentKind, stop: int, tmp_path:
     seen += list(train(resumed, pool, reference, config))
     assert seen == whole_reports
     assert_same(resumed.to_tensors(), whole.to_tensors())
-    assert torch.equal(
-        score_pool(resumed, pool, reference, config), score_pool(whole, pool, reference, config)
-    )
+    assert torch.equal(score_pool(resumed, pool, config), score_pool(whole, pool, config))
 
 
 def test_saved_state_does_not_move_with_the_run(problem: Problem) -> None:
@@ -124,8 +122,8 @@ def test_scores_follow_a_permutation_of_the_pool(
     moved, _ = run(permuted, reference, config)
     # Sums in another order, in float64; the scores themselves are stored in float32.
     torch.testing.assert_close(
-        score_pool(moved, permuted, reference, config),
-        score_pool(state, pool, reference, config)[order],
+        score_pool(moved, permuted, config),
+        score_pool(state, pool, config)[order],
         rtol=1e-5,
         atol=1e-6,
     )
@@ -212,7 +210,7 @@ def test_meta_network_moves_only_at_its_own_steps(problem: Problem) -> None:
 def test_scores_stay_between_floor_and_one(problem: Problem) -> None:
     pool, reference, _ = problem
     state, _ = run(pool, reference)
-    scores = score_pool(state, pool, reference, CONFIG)
+    scores = score_pool(state, pool, CONFIG)
     assert scores.shape == (pool.sample_count,)
     assert scores.dtype == torch.float32
     assert float(scores.min()) >= CONFIG.score_floor - 1e-6
@@ -222,7 +220,7 @@ def test_scores_stay_between_floor_and_one(problem: Problem) -> None:
 def test_meta_features_have_twenty_two_finite_columns(problem: Problem) -> None:
     pool, reference, _ = problem
     state, _ = run(pool, reference)
-    features = meta_features(state, pool, reference, CONFIG)
+    features = meta_features(state, pool, CONFIG)
     assert features.shape == (pool.sample_count, 22)
     assert bool(torch.isfinite(features).all())
     torch.testing.assert_close(features[:, :13], pool.offline_features.float())
@@ -237,7 +235,7 @@ def test_good_samples_are_found() -> None:
     pool = dataclasses.replace(pool, offline_features=standardise_columns(informative))
     config = MtsConfig(steps=80, batch_size=200, gsnr_every=0)
     state, _ = run(pool, reference, config)
-    scores = score_pool(state, pool, reference, config)
+    scores = score_pool(state, pool, config)
     assert roc_auc_score(is_good, scores) > 0.9
 
 
@@ -247,7 +245,7 @@ def test_frozen_meta_network_finds_nothing() -> None:
         pool, reference, is_good = make_problem(sample_count=400, reference_count=60, seed=seed)
         config = MtsConfig(steps=10, batch_size=200, gsnr_every=0, meta_learning_rate=0.0)
         state, _ = run(pool, reference, config, seed=seed)
-        areas.append(roc_auc_score(is_good, score_pool(state, pool, reference, config)))
+        areas.append(roc_auc_score(is_good, score_pool(state, pool, config)))
     assert np.mean(areas) == pytest.approx(0.5, abs=0.1)
 
 
