@@ -20,14 +20,23 @@ def page_name(path: Path) -> str:
 
 def reasons_in_code(folder: str) -> set[str]:
     """Every string of the folder's code that is written like a reason."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / folder).rglob("*.py")]
+    statements = [
+        statement
+        for path in (ROOT / folder).rglob("*.py")
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body
+        if not _lists_public_names(statement)
+    ]
     texts = {
         node.value
-        for tree in trees
-        for node in ast.walk(tree)
+        for statement in statements
+        for node in ast.walk(statement)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     return {text for text in texts if REASON.fullmatch(text)}
+
+
+def _lists_public_names(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
