@@ -18,6 +18,7 @@ from mts_core.axes import FeatureColumns, ParameterTensors, PerSample
 from mts_core.batch_sampler import BatchSampler
 from mts_core.classifier_passes import (
     BatchForward,
+    ReferencePass,
     clone_parameters,
     forward_batch,
     hidden_features,
@@ -70,6 +71,26 @@ class StepReport:
 
     step: int
     traces: Mapping[str, float]
+
+
+@final
+@dataclass(frozen=True)
+class _StepPlan:
+    """What one step has to do.
+
+    Attributes:
+        number: Number of the step, from 1.
+        is_meta_step: Whether the meta-network moves.
+        is_measured: Whether the GSNR is measured.
+        is_aligned: Whether alignments are needed for either.
+        needs_body: Whether they need the gradient of all layers instead of the head's.
+    """
+
+    number: int
+    is_meta_step: bool
+    is_measured: bool
+    is_aligned: bool
+    needs_body: bool
 
 
 @final
@@ -206,39 +227,47 @@ def train(
 def _advance(
     state: TrainerState, pool: TrainingPool, reference: ReferenceSet, config: MtsConfig
 ) -> StepReport:
-    number = state.step + 1
-    is_meta_step = number % config.meta_every == 0
-    is_measured = config.gsnr_every > 0 and number % config.gsnr_every == 0
-    is_aligned = is_meta_step or is_measured
+    plan = _plan_step(state.step + 1, config)
     weighted = _weigh_batch(state, pool, config)
-    point = clone_parameters(state.classifier) if is_aligned else {}
+    point = clone_parameters(state.classifier) if plan.needs_body else {}
     gradient = _classifier_step(state, weighted, config)
     reference_batch = _draw_reference(reference, state.reference_sampler, state.device)
     seen = reference_pass(
-        state.classifier,
-        reference_batch,
-        pass_settings(config),
-        is_head_only=config.alignment is AlignmentKind.HEAD or not is_aligned,
+        state.classifier, reference_batch, pass_settings(config), is_head_only=not plan.needs_body
     )
-    watched = weight_traces(weighted.weights.detach(), weighted.forward.losses) | {
+    watched = _watch(weighted, seen, gradient)
+    measured: dict[str, float] = {}
+    if plan.is_aligned:
+        # The samples' gradients are those from before the step, the reference's from after it.
+        alignment = _align(state, weighted, TangentLine(point, seen.direction), config)
+        if plan.is_measured:
+            measured = _measure_gsnr(state, weighted, alignment, config)
+        if plan.is_meta_step:
+            watched["meta_gradient_norm"] = _meta_step(state, weighted, alignment, config)
+    state.anchors = Anchors(seen.hidden, reference_batch.labels)
+    state.step = plan.number
+    fetched = fetch_finite(watched, plan.number)
+    traces = {name: value for name, value in fetched.items() if name not in _UNTRACED}
+    return StepReport(plan.number, traces | measured)
+
+
+def _plan_step(number: int, config: MtsConfig) -> _StepPlan:
+    is_meta_step = number % config.meta_every == 0
+    is_measured = config.gsnr_every > 0 and number % config.gsnr_every == 0
+    is_aligned = is_meta_step or is_measured
+    needs_body = is_aligned and config.alignment is not AlignmentKind.HEAD
+    return _StepPlan(number, is_meta_step, is_measured, is_aligned, needs_body)
+
+
+def _watch(
+    weighted: _WeightedBatch, seen: ReferencePass, gradient: ParameterTensors
+) -> dict[str, Tensor]:
+    return weight_traces(weighted.weights.detach(), weighted.forward.losses) | {
         "reference_loss": seen.loss,
         "reference_accuracy": seen.accuracy,
         "classifier_gradient_norm": direction_norm(gradient),
         "reference_gradient_norm": direction_norm(seen.direction),
     }
-    measured: dict[str, float] = {}
-    if is_aligned:
-        # The samples' gradients are those from before the step, the reference's from after it.
-        alignment = _align(state, weighted, TangentLine(point, seen.direction), config)
-        if is_measured:
-            measured = _measure_gsnr(state, weighted, alignment, config)
-        if is_meta_step:
-            watched["meta_gradient_norm"] = _meta_step(state, weighted, alignment, config)
-    state.anchors = Anchors(seen.hidden, reference_batch.labels)
-    state.step = number
-    fetched = fetch_finite(watched, number)
-    traces = {name: value for name, value in fetched.items() if name not in _UNTRACED}
-    return StepReport(number, traces | measured)
 
 
 def _weigh_batch(state: TrainerState, pool: TrainingPool, config: MtsConfig) -> _WeightedBatch:
