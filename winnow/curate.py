@@ -17,6 +17,7 @@ from winnow.signals import Stopped, signals_held
 
 _REJECTIONS_COUNTED = 1000
 _LONGEST_NAME = 200
+_MEGABYTE = 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ def upload(
     printable = "".join(c if c.isprintable() else "?" for c in request.name or source.name)
     dataset = client.create_dataset(replace(request, name=printable[:_LONGEST_NAME]))
     size_bytes = max(source.size_bytes, 1)
-    title = f"Uploading {request.role} ({_megabytes(size_bytes)})"
+    title = f"Uploading {request.role} ({_size(size_bytes)})"
     try:
         with display.task(title) as update:
             client.upload_content(
@@ -171,5 +172,7 @@ def _detail(job: Job) -> str:
     return ", ".join(parts)
 
 
-def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.1f} MB"
+def _size(size_bytes: int) -> str:
+    if size_bytes < _MEGABYTE:
+        return f"{size_bytes / 1e3:.0f} kB"
+    return f"{size_bytes / _MEGABYTE:.1f} MB"
