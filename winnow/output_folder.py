@@ -8,7 +8,7 @@ from pathlib import Path
 
 from winnow.client import Client
 from winnow.errors import InputError
-from winnow.report_table import markdown_table, table_rows
+from winnow.report_table import markdown_table, measured_on, table_rows
 from winnow.resources import Job, JsonObject
 
 MANIFEST, KEPT, WEIGHTS = "manifest.parquet", "kept.parquet", "weights.parquet"
@@ -26,15 +26,15 @@ configs:
 
 # A curated dataset
 
-Winnow weighed {sample_count} synthetic samples against a real reference set (job {job_id}, method
-{method}, seed {seed}).
+Winnow weighed {sample_count} synthetic samples against a real reference set: job `{job_id}`, \
+method `{method}`, seed {seed}.
 
-- `{manifest}` holds every sample: `score` in [0, 1] is the value of record, `weight` is the score
-  divided by its mean and goes into a loss or a sampler, `keep` is the suggested cut, `rank` counts
-  from 0, the best.
-- `{kept}` holds the samples of the suggested cut alone.
-- `{weights}` holds score, weight and rank by position in the upload.
-- `{report}` and `{traces}` hold the measurements before and after, and what training recorded.
+- `{manifest}`: every sample. `score` in [0, 1] is the value of record, `weight` is the score \
+divided by its mean and goes into a loss or a sampler, `keep` is the suggested cut, and `rank` \
+counts from 0, the best.
+- `{kept}`: the samples of the suggested cut alone.
+- `{weights}`: score, weight and rank by position in the upload.
+- `{report}`, `{traces}`: accuracy before and after, and what training recorded.
 
 ```python
 from datasets import load_dataset
@@ -103,7 +103,7 @@ def _readme(job: Job, out: Path, report: JsonObject) -> str:
         method=job.method,
         seed=job.seed,
         folder=json.dumps(str(out)),
-        table=f"\n{markdown_table(rows)}\n" if rows else "",
+        table=f"\n{markdown_table(rows)}\n\n{measured_on(report)}\n" if rows else "",
     )
 
 

@@ -53,6 +53,11 @@ def markdown_table(rows: Sequence[TableRow]) -> str:
     return "\n".join(lines)
 
 
+def measured_on(report: JsonObject) -> str:
+    """Returns the line that says by which samples the accuracies were measured."""
+    return f"Measured by: {report.get('measured_on', '-')}"
+
+
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}".replace("%", " %")
 

@@ -91,10 +91,7 @@ class Stack:
             ServerStartError: a process did not come up; the text says why.
         """
         port = _free_port(self._options.host, self._options.port)
-        self._data.make()
-        lock = FolderLock(self._data.root)
-        lock.acquire()
-        self._lock = lock
+        self._lock = self._take_folder()
         try:
             return self._start(port)
         except BaseException:
@@ -175,6 +172,18 @@ class Stack:
         address = StackAddress(server, self._first_key(server, environment))
         self._data.record_running(address)
         return address
+
+    def _take_folder(self) -> FolderLock:
+        lock = FolderLock(self._data.root)
+        try:
+            self._data.make()
+            lock.acquire()
+        except OSError as error:
+            raise ServerStartError(
+                f"The data folder {self._data.root} cannot be used: {error.strerror or error}; "
+                "choose another one with --data."
+            ) from error
+        return lock
 
     def _environment(self, database_url: str, broker_url: str) -> dict[str, str]:
         """Passes the caller's settings on, except those that this stack decides."""

@@ -20,7 +20,7 @@ from winnow.curate import CurateRequest, curate
 from winnow.display import choose_display
 from winnow.errors import InputError
 from winnow.output_folder import Outcome, how_to_open, make_output_folder
-from winnow.report_table import console_table, table_rows
+from winnow.report_table import console_table, measured_on, table_rows
 from winnow.resources import DatasetRequest, JsonObject, Role
 
 _INPUT_HELP = "An image folder, a zip or tar of one, a Parquet, JSONL or CSV table, or an .npz."
@@ -139,6 +139,7 @@ def _print_outcome(outcome: Outcome, opening: str, *, as_json: bool) -> None:
     rows = table_rows(outcome.report)
     if rows:
         output_console().print(console_table(rows, recommended=recommended))
+        print(measured_on(outcome.report))
     if recommended:
         print(f"Recommended: {recommended}")
     print("Written:")
