@@ -32,7 +32,10 @@ def _migrate(connection: Connection) -> None:
     with context.begin_transaction():
         # A second process waits here, and then finds nothing left to do.
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
+        timeout = context.config.attributes.get("lock_timeout", _LOCK_TIMEOUT)
+        connection.execute(
+            text("SELECT set_config('lock_timeout', :timeout, true)"), {"timeout": timeout}
+        )
         context.run_migrations()
 
 
