@@ -26,39 +26,44 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One method of the table, with the cuts that it may choose from.
+    """One method of the table, with the variants that cross-validation chooses from.
 
     Attributes:
         method: Which row.
-        ranking: [sample] float32; the highest are kept first, or are the weights where the row cuts
-            nothing.
-        fractions: Shares of the pool to choose from by cross-validation; empty where the row uses
-            its ranking as weights.
+        ranking: [sample] float32, not negative where it is used as weights.
+        fractions: Shares of the pool to keep, the highest of the ranking first; empty where the row
+            uses its ranking as weights.
+        exponents: Powers that the ranking is raised to before it is used as weights.
         is_balanced: Whether cuts keep the same share of every class.
     """
 
     method: Method
     ranking: NDArray[np.float32]
     fractions: tuple[float, ...] = ()
+    exponents: tuple[float, ...] = (1.0,)
     is_balanced: bool = False
 
     @property
     def candidate_count(self) -> int:
-        """Number of cuts to choose from; a row without cuts counts as one."""
-        return max(1, len(self.fractions))
+        """Number of variants to choose from."""
+        return len(self.fractions) or len(self.exponents)
 
     def weights(self, labels: NDArray[np.int64], candidate: int) -> NDArray[np.float64]:
-        """Return pool weights [sample] float64, of mean 1 over the samples that are used.
+        """Return pool weights [sample] float64, of mean 1 over the draws that they cause.
+
+        That mean, sum w^2 / sum w, is 1 for every kept sample of a cut, and joins cuts and weights:
+        weights that are concentrated on few samples count like a cut that keeps so many.
 
         Args:
             labels: [sample] int64.
-            candidate: Index of the cut.
+            candidate: Index of the variant.
         """
         if self.fractions:
             rule = TopFraction(self.fractions[candidate], is_balanced=self.is_balanced)
             return select(self.ranking, labels, rule).astype(np.float64)
-        mean = float(self.ranking.mean(dtype=np.float64))
-        return self.ranking.astype(np.float64) / (mean or 1.0)
+        weights = self.ranking.astype(np.float64) ** self.exponents[candidate]
+        total = float(weights.sum())
+        return weights * (total / float((weights**2).sum())) if total else weights
 
 
 def baseline_rows(
@@ -96,18 +101,23 @@ def baseline_rows(
     yield Row(Method.NO_SELECTION, np.ones(count, dtype=np.float32))
     yield Row(Method.REFERENCE_ONLY, np.zeros(count, dtype=np.float32))
     for method, ranking in rankings.items():
-        yield Row(method, ranking, tuple(fractions), is_balanced)
+        yield Row(method, ranking, fractions=tuple(fractions), is_balanced=is_balanced)
 
 
 def scored_rows(
-    scores: NDArray[np.float32], fractions: Sequence[float], *, is_balanced: bool
+    scores: NDArray[np.float32],
+    *,
+    fractions: Sequence[float],
+    exponents: Sequence[float],
+    is_balanced: bool,
 ) -> Iterator[Row]:
     """Yield the rows of learned scores: used as weights, and as a cut.
 
     Args:
         scores: [sample] float32 in [0, 1].
         fractions: Shares that the cut chooses from.
+        exponents: Powers of the scores that the weights choose from.
         is_balanced: Whether the cut keeps the same share of every class.
     """
-    yield Row(Method.MTS_WEIGHTED, scores)
-    yield Row(Method.MTS_SELECTED, scores, tuple(fractions), is_balanced)
+    yield Row(Method.MTS_WEIGHTED, scores, exponents=tuple(exponents))
+    yield Row(Method.MTS_SELECTED, scores, fractions=tuple(fractions), is_balanced=is_balanced)

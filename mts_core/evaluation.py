@@ -29,6 +29,7 @@ class EvaluationBudget:
     Attributes:
         folds: Folds of the cross-validation on the reference set.
         fractions: Shares of the pool that cuts choose from.
+        exponents: Powers of the scores that weights choose from.
         step_grid: Numbers of training steps that every row chooses from, rising.
         seeds: Paired repetitions.
         runs_at_once: Classifiers trained side by side.
@@ -36,6 +37,7 @@ class EvaluationBudget:
 
     folds: int
     fractions: tuple[float, ...]
+    exponents: tuple[float, ...]
     step_grid: tuple[int, ...]
     seeds: int
     runs_at_once: int
@@ -46,8 +48,9 @@ def evaluation_budget(
 ) -> EvaluationBudget:
     """Return a budget that suits a classifier's cost and the pool's size.
 
-    Heads get five folds and five cuts, and up to ten passes over the pool within 200 to 2000 steps.
-    The convolutional network costs a hundred times as much: two folds and two cuts.
+    Heads get five folds, five cuts, five powers, and up to ten passes over the pool within 200 to
+    2000 steps. The convolutional network costs a hundred times as much: two folds, two cuts and two
+    powers.
 
     Args:
         kind: Classifier.
@@ -57,12 +60,18 @@ def evaluation_budget(
     """
     if kind is ClassifierKind.CNN:
         return EvaluationBudget(
-            folds=2, fractions=(0.3, 0.6), step_grid=(100, 200, 400), seeds=seeds, runs_at_once=1
+            folds=2,
+            fractions=(0.3, 0.6),
+            exponents=(1.0, 4.0),
+            step_grid=(75, 150, 300),
+            seeds=seeds,
+            runs_at_once=1,
         )
     longest = min(max(10 * sample_count // batch_size, 200), 2000)
     return EvaluationBudget(
         folds=5,
         fractions=(0.15, 0.3, 0.45, 0.6, 0.8),
+        exponents=(1.0, 2.0, 4.0, 8.0, 16.0),
         step_grid=tuple(longest // divisor for divisor in (16, 8, 4, 2, 1)),
         seeds=seeds,
         runs_at_once=32,
@@ -95,7 +104,7 @@ class EvaluationTask:
 
     @property
     def candidates(self) -> list[tuple[Row, int]]:
-        """Every cut of every row."""
+        """Every variant of every row."""
         return [(row, index) for row in self.rows for index in range(row.candidate_count)]
 
 
@@ -132,7 +141,7 @@ class Choice:
     """What cross-validation on the reference set chose for a row.
 
     Attributes:
-        candidate: Index of the row's cut.
+        candidate: Index of the row's variant: its cut, or its power.
         steps: Training steps.
         log_loss: Mean log loss on held-out reference samples.
     """
@@ -164,7 +173,7 @@ def measure(task: EvaluationTask, measurements: Measurements) -> Iterator[tuple[
 
 
 def choose(task: EvaluationTask, measurements: Measurements) -> list[Choice]:
-    """Return each row's cut and steps: those of the lowest log loss on the reference set.
+    """Return each row's variant and steps: those of the lowest log loss on the reference set.
 
     The loss is compared instead of the accuracy, which on a hundred samples moves in steps as large
     as the differences between methods; and after one sharpness of the logits has been fitted, since
@@ -271,7 +280,7 @@ def _measure_test(
 def _weights(task: EvaluationTask, candidate: int, *, is_used: Tensor) -> Tensor:
     row, index = task.candidates[candidate]
     weights = torch.from_numpy(row.weights(task.pool.labels.cpu().numpy(), index))
-    # Reference samples count as much as the mean pool sample that is used, which is 1.
+    # Reference samples count as much as the mean pool sample that is drawn, which is 1.
     return torch.cat([weights, is_used.double()])
 
 

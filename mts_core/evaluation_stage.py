@@ -51,10 +51,10 @@ class LearnedScores:
 class EvaluationStage:
     """Measures every method's table row and chooses the suggested cut.
 
-    Choices (steps, shares of cuts) are made by cross-validation on the reference set. With a test
-    set, accuracy is measured there. Without one, the reference set is split into outer folds: for
-    each, features, scores, steps and shares are learned again from the other folds alone, and
-    accuracy is measured on the fold that was left out.
+    Choices (steps, shares of cuts, sharpness of weights) are made by cross-validation on the
+    reference set. With a test set, accuracy is measured there. Without one, the reference set is
+    split into outer folds: for each, features, scores and all choices are learned again from the
+    other folds alone, and accuracy is measured on the fold that was left out.
     """
 
     phase = Phase.EVALUATE
@@ -125,6 +125,11 @@ class EvaluationStage:
                     if name.startswith(prefix)
                 }
             )
+
+    def suggested_exponent(self) -> float:
+        """Return the power of the scores with which they make the best weights."""
+        row, choice = self._chosen()[Method.MTS_WEIGHTED]
+        return row.exponents[choice.candidate]
 
     def suggested_fraction(self) -> float:
         """Return the share of the pool that the suggested cut keeps."""
@@ -203,7 +208,12 @@ class EvaluationStage:
                 is_balanced=config.balance,
                 seed=self._context.seed,
             ),
-            *scored_rows(learned.scores, own_fractions, is_balanced=config.balance),
+            *scored_rows(
+                learned.scores,
+                fractions=own_fractions,
+                exponents=self._budget.exponents,
+                is_balanced=config.balance,
+            ),
         ]
         seed = derive_seed(self._context.seed, "evaluation", name)
         return EvaluationTask(

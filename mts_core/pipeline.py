@@ -186,7 +186,9 @@ def _result(
     weight: WeightStage,
     evaluation: EvaluationStage | None,
 ) -> CurationResult:
-    scores = weight.scores
+    exponent = evaluation.suggested_exponent() if evaluation else 1.0
+    # Raising to a power keeps the order, so ranks and cuts by rank stay what they were.
+    scores = weight.scores ** np.float32(exponent)
     cut, chosen_by = _suggested_cut(context, scores, evaluation)
     resolved = config_to_json(context.config)
     resolved["encoder"] = encode.encoder
@@ -198,6 +200,7 @@ def _result(
         **weight.summary,
         "config": resolved,
         "encoder_log_losses": encode.candidate_losses,
+        "score_exponent": exponent,
         "suggested_cut": {
             "rule": "top_fraction",
             "fraction": cut.fraction,

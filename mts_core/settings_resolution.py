@@ -23,9 +23,15 @@ from mts_core.plain_training import TrainingRecipe
 
 _Number = TypeVar("_Number", int, float)
 
-_HEAD_STEPS: Final = 500
-_HEAD_BATCH: Final = 512
+_HEAD_STEPS: Final = 250
+_HEAD_BATCH: Final = 256
 _HEAD_LEARNING_RATE: Final = 0.1
+_HEAD_DECAY_FACTOR: Final = 100
+"""How much more a head's parameters decay while scores are learned.
+
+A head on good features soon fits wrong labels too; then all losses are small, and gradients no
+longer tell good samples from bad ones. Strong decay holds the fit back, so that they go on to.
+"""
 _CNN_STEPS: Final = 300
 _CNN_BATCH: Final = 256
 _CNN_LEARNING_RATE: Final = 0.05
@@ -61,7 +67,7 @@ class ResolvedSettings:
         rule = SgdRule(
             self.mts.classifier_learning_rate,
             momentum=self.mts.momentum,
-            weight_decay=self.mts.classifier_weight_decay,
+            weight_decay=self.pipeline.classifier_weight_decay,
         )
         return TrainingRecipe(
             kind=self.mts.classifier,
@@ -87,6 +93,7 @@ def resolve_settings(config: PipelineConfig, data: CurationData) -> ResolvedSett
     is_cnn = kind is ClassifierKind.CNN
     steps = _number(config.steps, _CNN_STEPS if is_cnn else _HEAD_STEPS)
     batch_size = _number(config.batch_size, _CNN_BATCH if is_cnn else _HEAD_BATCH)
+    decay_factor = 1 if is_cnn else _HEAD_DECAY_FACTOR
     mts = MtsConfig(
         classifier=kind,
         alignment=_alignment(config.alignment, kind),
@@ -97,7 +104,7 @@ def resolve_settings(config: PipelineConfig, data: CurationData) -> ResolvedSett
             config.classifier_learning_rate, _CNN_LEARNING_RATE if is_cnn else _HEAD_LEARNING_RATE
         ),
         momentum=config.momentum,
-        classifier_weight_decay=config.classifier_weight_decay,
+        classifier_weight_decay=config.classifier_weight_decay * decay_factor,
         meta_learning_rate=_number(
             config.meta_learning_rate, automatic_meta_learning_rate(steps, config.meta_every)
         ),

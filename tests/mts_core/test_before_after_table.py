@@ -16,7 +16,7 @@ def _rows() -> list[Row]:
     scores = generator.random(10, dtype=np.float32)
     return [
         *baseline_rows(features, (0.3, 0.6), is_balanced=False, seed=0),
-        *scored_rows(scores, (0.3, 0.6), is_balanced=False),
+        *scored_rows(scores, fractions=(0.3, 0.6), exponents=(1.0, 2.0), is_balanced=False),
     ]
 
 
@@ -42,11 +42,14 @@ def test_cuts_keep_the_samples_that_their_method_ranks_highest() -> None:
     assert not rows[Method.REFERENCE_ONLY].weights(LABELS, 0).any()
 
 
-def test_scores_become_weights_of_mean_one() -> None:
+def test_scores_become_weights_of_mean_one_over_their_draws() -> None:
     weighted = next(row for row in _rows() if row.method is Method.MTS_WEIGHTED)
     weights = weighted.weights(LABELS, 0)
-    assert weights.mean() == pytest.approx(1.0)
+    assert (weights**2).sum() / weights.sum() == pytest.approx(1.0)
     assert np.allclose(weights / weights[0], weighted.ranking / weighted.ranking[0])
+    squared = weighted.weights(LABELS, 1)
+    assert (squared**2).sum() / squared.sum() == pytest.approx(1.0)
+    assert np.allclose(squared / squared[0], (weights / weights[0]) ** 2)
 
 
 def test_rows_carry_means_intervals_and_what_is_kept() -> None:
