@@ -2,8 +2,10 @@
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import httpx2
@@ -34,9 +36,10 @@ from curation.objects import LocalObjectStore
 from curation.settings import CurationSettings
 
 
-@pytest.fixture(scope="session", autouse=True)
-def plain_log() -> None:
+@pytest.fixture(autouse=True)
+def plain_log() -> Iterator[None]:
     # The library's own default draws tracebacks with every local value, which takes seconds.
+    before = structlog.get_config()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -44,16 +47,51 @@ def plain_log() -> None:
             structlog.processors.KeyValueRenderer(),
         ]
     )
+    yield
+    structlog.configure(**before)
+
+
+@pytest.fixture(scope="session")
+def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("objects")
 
 
 @pytest.fixture
-def api_settings(settings: CurationSettings) -> ApiSettings:
-    # The sweep is left to the test that is about it.
-    return ApiSettings(**{**settings.model_dump(), "sweep_seconds": 3600, "poll_seconds": 0.05})
+def object_store(store_folder: Path) -> LocalObjectStore:
+    """The store of every application here, empty."""
+    shutil.rmtree(store_folder)
+    return LocalObjectStore(store_folder)
+
+
+@pytest.fixture(scope="session")
+def shared_settings(postgres_url: str, broker_url: str, store_folder: Path) -> ApiSettings:
+    return ApiSettings(
+        database_url=postgres_url,
+        broker_url=broker_url,
+        object_store=store_folder.as_uri(),
+        poll_seconds=0.05,
+        # The sweep is left to the test that is about it.
+        sweep_seconds=3600,
+    )
+
+
+@pytest.fixture(scope="session")
+def shared_app(shared_settings: ApiSettings) -> Iterator[FastAPI]:
+    """An application that runs for all tests, since starting one takes longer than most of them."""
+    app = create_app(shared_settings)
+    with TestClient(app):
+        yield app
 
 
 @pytest.fixture
-def app(api_settings: ApiSettings, engine: Engine) -> FastAPI:  # noqa: ARG001 - The tables are empty.
+def api_settings(shared_settings: ApiSettings) -> ApiSettings:
+    """Settings of an application of a test's own."""
+    return shared_settings
+
+
+@pytest.fixture
+def app(api_settings: ApiSettings, engine: Engine, object_store: LocalObjectStore) -> FastAPI:  # noqa: ARG001 - Both are empty.
+    """An application of a test's own, not started."""
     return create_app(api_settings)
 
 
@@ -63,15 +101,15 @@ def key(engine: Engine, workspace: WorkspaceId) -> str:  # noqa: ARG001 - It ope
 
 
 @pytest.fixture
-def client(app: FastAPI, key: str) -> Iterator[TestClient]:
-    with TestClient(app, headers=bearer(key)) as client:
-        yield client
+def client(shared_app: FastAPI, object_store: LocalObjectStore, key: str) -> TestClient:  # noqa: ARG001 - It is empty.
+    """A caller of the workspace."""
+    return TestClient(shared_app, headers=bearer(key))
 
 
 @pytest.fixture
-def stranger(app: FastAPI, engine: Engine, client: TestClient) -> TestClient:  # noqa: ARG001 - It runs.
+def stranger(shared_app: FastAPI, engine: Engine) -> TestClient:
     """A caller from another workspace."""
-    return TestClient(app, headers=bearer(make_key(engine, "elsewhere")))
+    return TestClient(shared_app, headers=bearer(make_key(engine, "elsewhere")))
 
 
 @pytest.fixture

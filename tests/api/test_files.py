@@ -37,13 +37,13 @@ def test_all_weights_come_as_one_file(
     assert [row["sample_id"] for row in rows] == list(finished.rows.sample_ids)
 
 
-def test_rendered_weights_leave_no_temporary_file(client: TestClient, finished: Finished) -> None:
-    def leftovers() -> set[Path]:
-        return set(Path(tempfile.gettempdir()).glob("winnow-weights-*"))
-
-    before = leftovers()
-    client.get(f"/v1/jobs/{finished.job_id}/weights.csv")
-    assert leftovers() <= before
+def test_rendered_weights_leave_no_temporary_file(
+    client: TestClient, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    response = client.get(f"/v1/jobs/{finished.job_id}/weights.csv")
+    assert response.status_code == 200
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("file_format", ["parquet", "jsonl", "csv"])

@@ -91,16 +91,23 @@ def test_metrics_count_jobs_by_state_and_time_requests_by_route(
 ) -> None:
     with unit_of_work(engine) as session:
         session.execute(update(Job).values(created_at=Job.created_at - timedelta(hours=1)))
+    labels = 'method="GET",route="/v1/jobs/{job_id}",status="200"'
+    count = f"winnow_http_request_duration_seconds_count{{{labels}}}"
+    before = read_metrics(client).get(count, 0)
     client.get(f"/v1/jobs/{queued}")
+    after = read_metrics(client)
+    assert after['winnow_jobs{state="queued"}'] == 1
+    assert after['winnow_jobs{state="failed"}'] == 0
+    assert 3600 <= after["winnow_oldest_queued_job_age_seconds"] < 3700
+    assert after[count] == before + 1
+    assert not [name for name in after if str(queued) in name]
+
+
+def read_metrics(client: TestClient) -> dict[str, float]:
     response = client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain")
-    lines = dict(line.rsplit(" ", 1) for line in response.text.splitlines() if line[0] != "#")
-    assert float(lines['winnow_jobs{state="queued"}']) == 1
-    assert float(lines['winnow_jobs{state="failed"}']) == 0
-    assert 3600 <= float(lines["winnow_oldest_queued_job_age_seconds"]) < 3700
-    labels = 'method="GET",route="/v1/jobs/{job_id}",status="200"'
-    assert float(lines[f"winnow_http_request_duration_seconds_count{{{labels}}}"]) == 1
-    assert str(queued) not in response.text
+    pairs = [line.rsplit(" ", 1) for line in response.text.splitlines() if line[0] != "#"]
+    return {name: float(value) for name, value in pairs}
 
 
 def test_sweep_of_the_process_rings_for_a_job_that_nobody_heard_of(
