@@ -32,7 +32,7 @@ def test_all_weights_come_as_one_file(
     assert response.status_code == 200
     assert f"weights.{file_format}" in response.headers["content-disposition"]
     rows = read_rows(file_format, response.content)
-    scores = np.float32([float(str(row["score"])) for row in rows])
+    scores = np.array([float(str(row["score"])) for row in rows], np.float32)
     assert np.array_equal(scores, finished.rows.scores)
     assert [row["sample_id"] for row in rows] == list(finished.rows.sample_ids)
 

@@ -28,7 +28,7 @@ def test_caller_without_a_good_key_is_told_how_to_send_one(
     client: TestClient, header: str | None, reason: str
 ) -> None:
     del client.headers["Authorization"]
-    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+    headers = {} if header is None else {b"Authorization": header.encode("latin-1")}
     response = client.get("/v1/jobs", headers=headers)
     assert response.status_code == 401
     assert response.json()["reason"] == reason

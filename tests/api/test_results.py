@@ -37,8 +37,8 @@ def test_pages_hold_every_sample_once_in_the_order_asked_for(
 def test_weights_are_those_that_were_written(client: TestClient, finished: Finished) -> None:
     items = all_weights(client, finished.job_id)
     rows = finished.rows
-    assert np.array_equal(np.float32([item["score"] for item in items]), rows.scores)
-    assert np.array_equal(np.float32([item["weight"] for item in items]), rows.weights)
+    assert np.array_equal(np.array([item["score"] for item in items], np.float32), rows.scores)
+    assert np.array_equal(np.array([item["weight"] for item in items], np.float32), rows.weights)
     assert [item["rank"] for item in items] == rows.ranks.tolist()
     assert [item["keep"] for item in items] == rows.keep.tolist()
     assert [item["sample_id"] for item in items] == list(rows.sample_ids)
