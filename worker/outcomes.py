@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from curation.jobs import FailureReason
 from worker.child_link import Failed, Finished, Interrupted, Stopped, Superseded, Verdict
-from worker.parent_watch import EXIT_ORPHANED
+from worker.death_signal import EXIT_ORPHANED
 
 
 class StopReason(StrEnum):

@@ -7,6 +7,7 @@ import pytest
 
 from curation.jobs import FailureReason
 from worker.child_link import Failed, Finished, Interrupted, Stopped, Superseded
+from worker.death_signal import EXIT_ORPHANED
 from worker.outcomes import (
     Broken,
     Cancelled,
@@ -18,7 +19,6 @@ from worker.outcomes import (
     StopReason,
     judge,
 )
-from worker.parent_watch import EXIT_ORPHANED
 
 
 def end(**changes: Any) -> ChildEnd:  # Any: fields of different types.
