@@ -21,7 +21,7 @@ from winnow.data_folder import DataFolder, StackAddress, write_private
 from winnow.embedded_postgres import EmbeddedPostgres
 from winnow.embedded_valkey import EmbeddedValkey
 from winnow.errors import ApiError, PortInUseError, ServerStartError
-from winnow.folder_lock import FolderLock
+from winnow.folder_lock import FolderLock, server_lock
 from winnow.log_file import log_reason, open_log
 from winnow.signals import signals_held
 from winnow.transport import Call, Transport
@@ -34,6 +34,11 @@ _API_DRAIN_SECONDS = 5
 # A worker may take its grace time to write a checkpoint (30 s unless set otherwise).
 _DEFAULT_GRACE_SECONDS = 30.0
 _STOP_MARGIN_SECONDS = 15.0
+_ORPHAN_WAIT_SECONDS = 60.0
+# Where this process is killed, the database goes at the same time, and there is nothing left that
+# an orderly end could save. Celery alone has children that a kill would leave behind; this signal
+# makes it end them at once.
+_DEATH_SIGNALS = {"short": signal.SIGQUIT}
 # The caller's own way to a service must not lead a child of this one elsewhere.
 _CLIENT_VARIABLES = ("WINNOW_SERVER", "WINNOW_API_KEY", "WINNOW_DATA", "WINNOW_ROOT_PATH")
 
@@ -66,6 +71,14 @@ class _Member:
     log: Path
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """What every process of the stack is started with."""
+
+    environment: dict[str, str]
+    members_fd: int
+
+
 class Stack:
     """The service's processes; they end with this object's ``stop``, or with this process.
 
@@ -90,10 +103,13 @@ class Stack:
             DataFolderInUseError: another stack runs on the data folder.
             ServerStartError: a process did not come up; the text says why.
         """
-        port = _free_port(self._options.host, self._options.port)
         self._lock = self._take_folder()
         try:
-            return self._start(port)
+            # Each process keeps this lock, so that it is free when the last of them has gone,
+            # also those of a stack that was killed.
+            with server_lock(self._data.root, wait_seconds=_ORPHAN_WAIT_SECONDS) as members_fd:
+                port = _free_port(self._options.host, self._options.port)
+                return self._start(port, members_fd)
         except BaseException:
             self.stop()
             raise
@@ -152,24 +168,24 @@ class Stack:
     ) -> None:
         self.stop()
 
-    def _start(self, port: int) -> StackAddress:
+    def _start(self, port: int, members_fd: int) -> StackAddress:
         options = self._options
         # What a killed run left; nobody runs on this folder now.
         _empty(self._data.scratch)
         options.report("Starting PostgreSQL and Valkey")
         database_url, broker_url = self._postgres.start(), self._valkey.start()
-        environment = self._environment(database_url, broker_url)
+        shared = _Shared(self._environment(database_url, broker_url), members_fd)
         options.report("Bringing the database's tables up to date")
         alembic = ["alembic", "-c", str(_CODE_ROOT / "alembic.ini"), "upgrade", "head"]
-        self._run_once("migration", alembic, environment)
+        self._run_once("migration", alembic, shared)
         options.report("Starting the API and the workers")
-        self._launch("api", _api_arguments(options.host, port), environment)
+        self._launch("api", _api_arguments(options.host, port), shared)
         if options.has_workers:
-            self._launch("train", ["worker.celery_app", "train"], environment)
-            self._launch("short", ["worker.celery_app", "short"], environment)
+            self._launch("train", ["worker.celery_app", "train"], shared)
+            self._launch("short", ["worker.celery_app", "short"], shared)
         server = _url(options.host, port)
         self._wait_until_ready(server)
-        address = StackAddress(server, self._first_key(server, environment))
+        address = StackAddress(server, self._first_key(server, shared))
         self._data.record_running(address)
         return address
 
@@ -203,25 +219,20 @@ class Stack:
             "NO_COLOR": "1",
         }
 
-    def _spec(self, arguments: list[str], environment: dict[str, str]) -> ChildSpec:
-        command = [sys.executable, "-m", *arguments]
-        return ChildSpec(command=command, folder=_CODE_ROOT, environment=environment)
-
-    def _launch(self, name: str, arguments: list[str], environment: dict[str, str]) -> None:
+    def _launch(self, name: str, arguments: list[str], shared: _Shared) -> None:
         log_path = self._data.logs / f"{name}.log"
         with open_log(log_path) as log:
-            process = spawn(self._spec(arguments, environment), output=log)
+            process = spawn(_spec(name, arguments, shared), output=log)
         self._members.append(_Member(f"{name} process", process, log_path))
 
-    def _run_once(self, name: str, arguments: list[str], environment: dict[str, str]) -> None:
+    def _run_once(self, name: str, arguments: list[str], shared: _Shared) -> None:
         log_path = self._data.logs / f"{name}.log"
         with open_log(log_path) as log:
-            process = spawn(self._spec(arguments, environment), output=log)
-            status = _wait(process)
+            status = _wait(spawn(_spec(name, arguments, shared), output=log))
         if status != 0:
             raise ServerStartError(f"The {name} failed (status {status}): {log_reason(log_path)}")
 
-    def _first_key(self, server: str, environment: dict[str, str]) -> str:
+    def _first_key(self, server: str, shared: _Shared) -> str:
         """Returns the key kept in the data folder, made anew where there is none that works."""
         path = self._data.api_key
         if not path.exists() or not _opens(server, path.read_text(encoding="utf-8")):
@@ -229,10 +240,10 @@ class Stack:
                 "curation.keys", "create",
                 "--workspace", "default", "--name", "first", "--scopes", "read,write,admin",
             ]  # fmt: skip
-            write_private(path, self._output_of("key", arguments, environment))
+            write_private(path, self._output_of("key", arguments, shared))
         return path.read_text(encoding="utf-8")
 
-    def _output_of(self, name: str, arguments: list[str], environment: dict[str, str]) -> str:
+    def _output_of(self, name: str, arguments: list[str], shared: _Shared) -> str:
         """Runs a program to its end and returns the last line that it printed.
 
         Its output goes through a file of mode 0600 that is removed, since it may hold a secret.
@@ -240,7 +251,7 @@ class Stack:
         path = self._data.scratch / f"{name}.out"
         try:
             with open_log(path) as output:
-                status = _wait(spawn(self._spec(arguments, environment), output=output))
+                status = _wait(spawn(_spec(name, arguments, shared), output=output))
             text = path.read_text(encoding="utf-8").strip()
         finally:
             path.unlink(missing_ok=True)
@@ -266,6 +277,16 @@ class Stack:
                         f"The API is not ready after {_READY_SECONDS:.0f} s: {said}"
                     )
                 time.sleep(_POLL_SECONDS)
+
+
+def _spec(name: str, arguments: list[str], shared: _Shared) -> ChildSpec:
+    return ChildSpec(
+        command=[sys.executable, "-m", *arguments],
+        folder=_CODE_ROOT,
+        environment=shared.environment,
+        death_signal=_DEATH_SIGNALS.get(name, signal.SIGKILL),
+        lock_fd=shared.members_fd,
+    )
 
 
 def _api_arguments(host: str, port: int) -> list[str]:

@@ -107,6 +107,7 @@ def test_stack_comes_up_whole_and_ctrl_c_leaves_nothing_behind(data: Path) -> No
         "objects",
         "postgres",
         "scratch",
+        "server.lock",
         "valkey",
     ]
 
@@ -134,4 +135,4 @@ def test_port_in_use_is_told_before_anything_starts(tmp_path: Path) -> None:
     assert process.returncode == ExitCode.STACK
     assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in said
     assert said.splitlines()[-1].endswith("choose another one with --port.")
-    assert not (tmp_path / "stack").exists()
+    assert not (tmp_path / "stack" / "postgres").exists()
