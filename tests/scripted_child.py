@@ -51,6 +51,7 @@ ACTS: dict[str, Callable[[str], object]] = {
     "orphan": start_orphan,
     "say": lambda words: sys.stderr.write(f"{words}\n"),
     "progress": send_progress,
+    "count_kill": lambda path: Path(path).write_text("oom_kill 1\n"),
     "deaf": lambda _: signal.signal(signal.SIGTERM, signal.SIG_IGN),
     "die": lambda name: os.kill(os.getpid(), signal.Signals[name]),
     "sleep": lambda seconds: time.sleep(float(seconds)),

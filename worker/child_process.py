@@ -1,6 +1,7 @@
 """Starts the training process, speaks with it and ends everything that it started."""
 
 import contextlib
+import contextvars
 import os
 import signal
 import subprocess
@@ -165,6 +166,9 @@ class ChildProcess:
 
 
 def _start_thread(target: Callable[..., None], *arguments: object) -> threading.Thread:
-    thread = threading.Thread(target=target, args=arguments, daemon=True)
+    # The context carries the job's id into the thread's log lines.
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=(target, *arguments), daemon=True
+    )
     thread.start()
     return thread

@@ -279,10 +279,17 @@ def decode_image(content: Any, shape: Sequence[int]) -> NDArray[np.uint8]:  # An
         warnings.simplefilter("error")
         try:
             with Image.open(io.BytesIO(content), formats=_IMAGE_FORMATS) as image:
-                pixels = image.convert(_MODES[channels])
+                pixels = _as_eight_bits(image).convert(_MODES[channels])
         except (OSError, SyntaxError, Warning, Image.DecompressionBombError) as error:
             raise InvalidDataError("A stored image does not decode.") from error
     if pixels.size != (width, height):
         pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
     array = np.asarray(pixels, dtype=np.uint8).reshape(height, width, channels)
     return np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _as_eight_bits(image: Image.Image) -> Image.Image:
+    # Pillow would clip sixteen bits to eight, and so make nearly every grey white.
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

@@ -45,6 +45,8 @@ def set_up_torch(device: torch.device, *, threads: int | None) -> None:
     """
     torch.set_num_threads(threads or available_cpus())
     if device.type == "cuda":
+        # cuBLAS repeats itself only with a workspace of fixed size, chosen before its first use.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.cuda.set_device(device)
         # Autotuning picks kernels by timing, so two runs could add in different orders.
         torch.backends.cudnn.benchmark = False

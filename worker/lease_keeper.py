@@ -1,5 +1,6 @@
 """Renews an attempt's lease and writes its progress, on a thread that may block on the database."""
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -75,7 +76,13 @@ class LeaseKeeper:
         self._wakeup = threading.Condition()
         self._pending: Progress | None = None
         self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
+        # The context carries the job's id into the thread's log lines.
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(self._run,),
+            name="lease-keeper",
+            daemon=True,
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -64,7 +64,7 @@ class Supervisor:
     its child with it, and the supervisor lives to record it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of its own.
         self,
         engine: Engine,
         settings: WorkerSettings,
@@ -72,6 +72,7 @@ class Supervisor:
         ring: Callable[[JobId], object],
         clock: Clock,
         child_command: Sequence[str],
+        watch_memory: Callable[[], MemoryEvidence] = MemoryEvidence,
     ) -> None:
         """Prepare for jobs.
 
@@ -81,12 +82,14 @@ class Supervisor:
             ring: Tells the queue that a job waits again; must not raise.
             clock: Time of events; leases go by the database's own.
             child_command: Program that trains; it speaks `worker.child_link`.
+            watch_memory: Reads the kernel's counters of kills before a child is spawned.
         """
         self._engine = engine
         self._settings = settings
         self._ring = ring
         self._clock = clock
         self._child_command = tuple(child_command)
+        self._watch_memory = watch_memory
         self._is_shutting_down = threading.Event()
         self._inboxes: dict[JobId, Inbox] = {}
 
@@ -152,7 +155,7 @@ class Supervisor:
                 settings=self._settings,
                 inbox=inbox,
                 keeper=keeper,
-                evidence=MemoryEvidence(),
+                evidence=self._watch_memory(),
             )
             with attempt_scratch(self._settings.scratch_dir) as scratch, keeper:
                 child = ChildProcess(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final, final
 
 import structlog
-import torch
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -44,6 +43,9 @@ from worker.settings import WorkerSettings
 
 LOAD_PHASE: Final = "load"
 WRITE_PHASE: Final = "write"
+# Shares of loading and writing in the time of a run; the pipeline tells its own fraction.
+_LOADED_FRACTION: Final = 0.02
+_WRITING_FRACTION: Final = 0.98
 _PROGRESS_SECONDS: Final = 0.2
 _SECONDS_KEY: Final = "seconds_by_phase"
 
@@ -117,9 +119,11 @@ def run_attempt(
 
 def _train_and_write(context: RunContext) -> None:
     claim, settings = context.claim, context.settings
-    clock = PhaseClock(time.monotonic)
     device = choose_device(settings.devices)
     set_up_torch(device, threads=settings.torch_threads)
+    clock = PhaseClock(time.monotonic)
+    teller = _ProgressTeller(context, clock, describe_device(device))
+    teller.tell_phase(LOAD_PHASE, fraction=0.0)
     samples = load_samples(
         context.engine,
         context.store,
@@ -136,7 +140,8 @@ def _train_and_write(context: RunContext) -> None:
         device=device,
         resume=resume,
     )
-    result = _follow(context, reports, clock=clock, device=device)
+    result = _follow(context, reports, clock=clock, teller=teller)
+    teller.tell_phase(WRITE_PHASE, fraction=_WRITING_FRACTION)
     _write(context, samples, result, clock)
 
 
@@ -183,20 +188,19 @@ def _follow(
     reports: Iterator[PipelineReport],
     *,
     clock: PhaseClock,
-    device: torch.device,
+    teller: "_ProgressTeller",
 ) -> CurationResult:
     """Return the result of a run, after telling and saving how it comes along."""
     keeper = _CheckpointKeeper(context, clock)
-    teller = _ProgressTeller(context, clock, describe_device(device))
     phase = None
     for report in reports:
         clock.spend(report.phase)
         is_new_phase, phase = report.phase is not phase, report.phase
-        teller.tell(report, is_urgent=is_new_phase)
         if report.result is not None:
             return report.result
+        teller.tell(report, is_urgent=is_new_phase)
         if context.should_stop():
-            keeper.save(report)
+            keeper.save_if_possible(report)
             raise StoppedError
         if is_new_phase or keeper.is_due():
             keeper.save_if_possible(report)
@@ -213,18 +217,31 @@ class _ProgressTeller:
         self._device = device
         self._told_at = -_PROGRESS_SECONDS
 
+    def tell_phase(self, phase: str, *, fraction: float) -> None:
+        """Tell that a phase begins which counts no steps."""
+        self._send(phase, fraction=fraction, step=0, total_steps=1)
+
     def tell(self, report: PipelineReport, *, is_urgent: bool) -> None:
-        now = time.monotonic()
-        if not is_urgent and now - self._told_at < _PROGRESS_SECONDS:
+        """Tell what the pipeline reports, unless something was told just now."""
+        if not is_urgent and time.monotonic() - self._told_at < _PROGRESS_SECONDS:
             return
-        self._told_at = now
+        share = _WRITING_FRACTION - _LOADED_FRACTION
+        self._send(
+            report.phase,
+            fraction=_LOADED_FRACTION + share * report.fraction,
+            step=report.step,
+            total_steps=report.total_steps,
+        )
+
+    def _send(self, phase: str, *, fraction: float, step: int, total_steps: int) -> None:
+        self._told_at = time.monotonic()
         self._context.send(
             ProgressMade(
-                phase=report.phase,
-                fraction=report.fraction,
-                step=report.step,
-                total_steps=report.total_steps,
-                eta_seconds=self._clock.eta_seconds(report.fraction),
+                phase=phase,
+                fraction=fraction,
+                step=step,
+                total_steps=total_steps,
+                eta_seconds=self._clock.eta_seconds(fraction),
                 device=self._device,
             )
         )
@@ -245,29 +262,21 @@ class _CheckpointKeeper:
         return age >= self._context.settings.checkpoint_seconds
 
     def save_if_possible(self, report: PipelineReport) -> None:
-        """Save the state at a report, or go on without where the database is not reachable.
+        """Save the state at a report, or go on without where something is in the way.
 
         Raises:
             SupersededError: Somebody else owns the job.
         """
         try:
-            self.save(report)
-        except DBAPIError as error:
-            # The run outlives a short outage; the supervisor ends it when the lease runs out.
-            log.warning("checkpoint_not_registered", error=type(error).__name__)
-            self._saved_at = time.monotonic()
+            self._save(report)
+        except (DBAPIError, CheckpointError, OSError) as error:
+            # The run outlives a short outage or a full disk; all that is lost is the way back.
+            log.warning("checkpoint_not_saved", error=type(error).__name__)
+        self._saved_at = time.monotonic()
 
-    def save(self, report: PipelineReport) -> None:
-        """Save the state at a report.
-
-        Raises:
-            SupersededError: Somebody else owns the job.
-        """
+    def _save(self, report: PipelineReport) -> None:
         context = self._context
         state = report.capture()
-        state = dataclasses.replace(
-            state, tensors={k: v.contiguous() for k, v in state.tensors.items()}
-        )  # TEMPORARY
         metadata = {**state.metadata, _SECONDS_KEY: self._clock.seconds_by_phase()}
         path = context.scratch / "checkpoint.safetensors"
         save_pipeline_state(dataclasses.replace(state, metadata=metadata), path)
@@ -279,5 +288,4 @@ class _CheckpointKeeper:
             )
         if not is_registered:
             raise SupersededError
-        self._saved_at = time.monotonic()
         context.send(CheckpointSaved(phase=report.phase, step=report.step))

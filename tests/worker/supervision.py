@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 from curation.clock import utc_now
 from curation.identifiers import JobId, WorkspaceId
 from curation.models import Job
+from worker.memory_evidence import MemoryEvidence
 from worker.settings import WorkerSettings
 from worker.supervisor import Supervisor
 
@@ -62,6 +63,11 @@ class SupervisionBench:
         return self.place.workspace
 
     @property
+    def kill_counter(self) -> Path:
+        """The file in which the kernel would count what it kills for memory."""
+        return self.folder / "memory.events"
+
+    @property
     def supervisor(self) -> Supervisor:
         """The supervisor that was made last."""
         assert self._supervisor is not None
@@ -69,6 +75,7 @@ class SupervisionBench:
 
     def make_supervisor(self, *acts: str, **changes: Any) -> Supervisor:
         """Return a supervisor of short patience whose children follow the acts."""
+        self.kill_counter.write_text("oom_kill 0\n")
         fields = {
             **self.place.settings.model_dump(),
             "lease_seconds": LEASE_SECONDS,
@@ -83,6 +90,7 @@ class SupervisionBench:
             ring=self.rung.append,
             clock=utc_now,
             child_command=(sys.executable, str(_CHILD), ",".join(acts)),
+            watch_memory=lambda: MemoryEvidence(cgroup_counters=[self.kill_counter]),
         )
         return self._supervisor
 

@@ -177,6 +177,13 @@ def test_image_is_resized_to_the_size_of_its_dataset() -> None:
     assert decode_image(png("L", (40, 30), 77), (1, 28, 28)).tolist() == [[[77] * 28] * 28]
 
 
+def test_sixteen_bits_of_grey_become_eight_and_not_white() -> None:
+    content = io.BytesIO()
+    Image.fromarray(np.full((8, 8), 0x8000, dtype=np.uint16)).save(content, format="PNG")
+
+    assert np.unique(decode_image(content.getvalue(), (1, 8, 8))).tolist() == [0x80]
+
+
 def test_truncated_image_is_an_error_of_the_data() -> None:
     with pytest.raises(InvalidDataError):
         decode_image(png("L", (40, 30), 77)[:60], (1, 30, 40))

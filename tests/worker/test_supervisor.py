@@ -9,6 +9,7 @@ from curation.clock import utc_now
 from curation.database import unit_of_work
 from curation.jobs import cancel_job, claim_job
 from curation.models import JobState
+from worker.settings import WorkerSettings
 
 
 def test_progress_and_device_reach_the_job(bench: SupervisionBench) -> None:
@@ -66,6 +67,17 @@ def test_killed_child_is_tried_again_until_the_attempts_are_used_up(
     assert (job.state, job.failure_reason) == (JobState.FAILED, "WORKER_LOST")
     assert job.log_tail == "killed\n"
     assert bench.rung[: max_attempts - 1] == [bench.job_id] * (max_attempts - 1)
+
+
+def test_child_killed_for_memory_is_not_tried_again_and_says_what_to_turn(
+    bench: SupervisionBench,
+) -> None:
+    bench.run(f"count_kill={bench.kill_counter}", "die=SIGKILL")
+
+    job = bench.job()
+    assert (job.state, job.failure_reason) == (JobState.FAILED, "OUT_OF_MEMORY")
+    assert "micro_batch_size" in (job.failure_detail or "")
+    assert bench.rung == []
 
 
 def test_everything_that_the_attempt_started_is_gone_after_it(bench: SupervisionBench) -> None:
@@ -191,3 +203,21 @@ def test_message_serves_whoever_waits_longest_not_only_its_own_job(
 
     assert bench.job().failure_detail == "the older one"
     assert bench.job(newer).state is JobState.QUEUED
+
+
+@pytest.mark.slow
+def test_default_settings_renew_the_lease_and_hear_a_cancel(bench: SupervisionBench) -> None:
+    defaults = {
+        name: WorkerSettings.model_fields[name].default
+        for name in ("lease_seconds", "heartbeat_seconds", "grace_seconds")
+    }
+    thread = bench.start(f"pid={bench.folder / 'pid'}", "wait_for_stop", **defaults)
+    bench.written_pid("pid")
+    first_lease = bench.job().lease_expires_at
+
+    wait_until(lambda: bench.job().lease_expires_at != first_lease, seconds=20)
+    with unit_of_work(bench.engine) as session:
+        cancel_job(session, bench.workspace, bench.job_id, utc_now())
+    thread.join(30)
+
+    assert bench.job().state is JobState.CANCELLED

@@ -61,6 +61,7 @@ def test_run_tells_its_progress_and_saves_at_each_phase(training: TrainingBench)
     fractions = [message.fraction for message in progress]
     assert fractions == sorted(fractions)
     assert progress[0].device == "cpu"
+    assert [progress[0].phase, progress[-1].phase] == ["load", "write"]
     saved = {message.phase for message in training.told if isinstance(message, CheckpointSaved)}
     assert saved == {"encode", "features", "train"}
 
@@ -125,6 +126,15 @@ def test_gpu_that_is_not_there_is_said(training: TrainingBench) -> None:
 
     assert isinstance(verdict, Failed)
     assert "cuda:63" in verdict.detail
+
+
+def test_checkpoint_that_cannot_be_saved_costs_the_way_back_and_not_the_job(
+    training: TrainingBench,
+) -> None:
+    (training.scratch / "checkpoint.safetensors").mkdir()
+
+    assert training.run(training.claim(queue_tiny_job(training.place))) == Finished()
+    assert not any(isinstance(message, CheckpointSaved) for message in training.told)
 
 
 def test_unreadable_checkpoint_costs_time_and_not_the_job(training: TrainingBench) -> None:
