@@ -112,6 +112,7 @@ def test_stack_comes_up_whole_and_ctrl_c_leaves_nothing_behind(data: Path) -> No
     ]
 
 
+@pytest.mark.slow
 def test_killed_stack_leaves_nothing_running_and_starts_again_with_its_data(data: Path) -> None:
     before = start(data)
     children = before.descendants()
