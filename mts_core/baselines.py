@@ -49,10 +49,11 @@ class Row:
         return len(self.fractions) or len(self.exponents)
 
     def weights(self, labels: NDArray[np.int64], candidate: int) -> NDArray[np.float64]:
-        """Return pool weights [sample] float64, of mean 1 over the draws that they cause.
+        """Return pool weights [sample] float64, of mean 1 over the whole pool.
 
-        That mean, sum w^2 / sum w, is 1 for every kept sample of a cut, and joins cuts and weights:
-        weights that are concentrated on few samples count like a cut that keeps so many.
+        The reference set, at weight 1 a sample, thus has the same share of the draws in every row
+        that trains on the pool; otherwise a row would gain by cutting at random, since a smaller
+        pool leaves more of the draws to the reference set.
 
         Args:
             labels: [sample] int64.
@@ -60,10 +61,11 @@ class Row:
         """
         if self.fractions:
             rule = TopFraction(self.fractions[candidate], is_balanced=self.is_balanced)
-            return select(self.ranking, labels, rule).astype(np.float64)
-        weights = self.ranking.astype(np.float64) ** self.exponents[candidate]
-        total = float(weights.sum())
-        return weights * (total / float((weights**2).sum())) if total else weights
+            weights = select(self.ranking, labels, rule).astype(np.float64)
+        else:
+            weights = self.ranking.astype(np.float64) ** self.exponents[candidate]
+        mean = float(weights.mean())
+        return weights / mean if mean else weights
 
 
 def baseline_rows(

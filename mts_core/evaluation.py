@@ -280,7 +280,7 @@ def _measure_test(
 def _weights(task: EvaluationTask, candidate: int, *, is_used: Tensor) -> Tensor:
     row, index = task.candidates[candidate]
     weights = torch.from_numpy(row.weights(task.pool.labels.cpu().numpy(), index))
-    # Reference samples count as much as the mean pool sample that is drawn, which is 1.
+    # Reference samples count as much as the mean pool sample, which is 1.
     return torch.cat([weights, is_used.double()])
 
 
