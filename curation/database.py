@@ -21,12 +21,17 @@ def create_database_engine(url: str, *, pool_size: int = 5) -> Engine:
         # A restarted server leaves dead connections in the pool; a ping before use costs less
         # than a failed request.
         pool_pre_ping=True,
-        # Sessions run in UTC, so that no timestamp depends on the server's own zone, and a
-        # client that vanishes in the middle of a transaction cannot hold its locks for ever.
         connect_args={
-            "connect_timeout": 10,
-            "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=300000",
             "application_name": "winnow",
+            "connect_timeout": 10,
+            # A network that died without a word ends a statement within a lease, not in hours.
+            "tcp_user_timeout": 30_000,
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            # Sessions run in UTC, so that no timestamp depends on the server's own zone, and a
+            # client that vanishes in the middle of a transaction cannot hold its locks for ever.
+            "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=300000",
         },
     )
 

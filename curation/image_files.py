@@ -84,6 +84,10 @@ def _decode(content: bytes, name: str, max_pixels: int) -> ImageFacts:
             )
         if getattr(image, "n_frames", 1) > 1:
             raise ImageError("ANIMATED_IMAGE", "has more than one frame")
+        if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
+            # Pillow warns that colours get lost when a run converts it.
+            detail = "has a palette with partial transparency, to be saved as RGB"
+            raise ImageError("UNSUPPORTED_IMAGE", detail)
         is_grey = image.mode in _GREY_MODES
         # The run converts images so; what cannot be converted has to be found here.
         image.convert("L" if is_grey else "RGB").load()

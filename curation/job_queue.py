@@ -1,8 +1,6 @@
 """The broker's side of the queue: messages that say only that there is work."""
 
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import structlog
 from celery import Celery
@@ -22,6 +20,9 @@ VISIBILITY_TIMEOUT_SECONDS = 4 * 3_600
 # The hard limit of one short task: far below the visibility timeout, or a task that still runs
 # would be delivered a second time.
 SHORT_TIME_LIMIT_SECONDS = 3_600
+
+_MAX_PUBLISHING = 8
+_places = threading.BoundedSemaphore(_MAX_PUBLISHING)
 
 _log = structlog.get_logger(__name__)
 
@@ -60,6 +61,9 @@ def make_celery(broker_url: str) -> Celery:
             "health_check_interval": 15,
             "retry_on_timeout": True,
             "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
+            # A publication to a dead broker fails at once; the sweep is what tries again. Workers
+            # wait for their broker by a setting of their own.
+            "max_retries": 0,
         },
     )
     return app
@@ -84,20 +88,24 @@ def _publish(app: Celery, task: str, queue: str, arguments: list[str]) -> bool:
     def send() -> None:
         try:
             app.send_task(task, args=arguments, queue=queue, retry=False, ignore_result=True)
-        except Exception:  # noqa: BLE001 - whatever the broker does, the sweep rings again.
-            _log.warning("publish_failed", task=task, arguments=arguments, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sweep rings again.
+            # No more than the kind: its text and trace may hold the broker's password.
+            kind = type(error).__name__
+            _log.warning("publish_failed", task=task, arguments=arguments, error=kind)
         else:
             outcome.append(True)
+        finally:
+            _places.release()
 
-    _run_for(send, PUBLISH_TIMEOUT_SECONDS)
-    if not outcome:
+    # A broker that is silent holds threads for a while; they must not pile up.
+    if not _places.acquire(blocking=False):
+        _log.warning("publish_skipped", task=task, arguments=arguments)
+        return False
+    # A thread, because the call may take longer than any caller can wait; a daemon, so that it
+    # never holds up the end of the process.
+    thread = threading.Thread(target=send, name="winnow-publish", daemon=True)
+    thread.start()
+    thread.join(PUBLISH_TIMEOUT_SECONDS)
+    if thread.is_alive():
         _log.warning("publish_unconfirmed", task=task, arguments=arguments)
     return bool(outcome)
-
-
-def _run_for(action: Callable[[], Any], seconds: float) -> None:
-    # A thread, because a dead broker may hold the call longer than any caller can wait; it is
-    # a daemon, so that it never holds up the end of the process.
-    thread = threading.Thread(target=action, name="winnow-publish", daemon=True)
-    thread.start()
-    thread.join(seconds)

@@ -90,8 +90,8 @@ def remove_files(store: ObjectStore, orphans: Iterable[OrphanedObject]) -> int:
     for orphan in orphans:
         try:
             removed += store.delete(orphan.digest, written_before=orphan.recorded_at)
-        except OSError:
-            _log.warning("object_removal_failed", digest=orphan.digest, exc_info=True)
+        except OSError as error:
+            _log.warning("object_removal_failed", digest=orphan.digest, error=str(error))
     return removed
 
 

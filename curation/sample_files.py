@@ -78,7 +78,10 @@ class SampleFileWriter:
             fields.append(pa.field(payload_column, payload_type, nullable=False))
         fields.append(pa.field(_EXTRAS_COLUMN, pa.string()))
         self._schema = pa.schema(fields)
-        self._writer = pq.ParquetWriter(draft, self._schema, compression="zstd")
+        # The draft is read once and thrown away.
+        self._writer = pq.ParquetWriter(
+            draft, self._schema, compression="none", use_dictionary=False, write_statistics=False
+        )
         self._kinds = ColumnKinds()
         self._count = 0
 
@@ -124,7 +127,7 @@ class SampleFileWriter:
         types = self._kinds.types()
         schema = self._final_schema(types, prefix, census.class_names())
         draft = pq.ParquetFile(self._draft, memory_map=True)
-        with pq.ParquetWriter(destination, schema, compression="zstd") as writer:
+        with _open_final(destination, schema) as writer:
             for group in range(draft.num_row_groups):
                 rows = draft.read_row_group(group)
                 index = rows.schema.get_field_index("label")
@@ -158,3 +161,25 @@ class SampleFileWriter:
         return pa.schema(
             [*known, *others], metadata={"winnow": json.dumps({"class_names": list(class_names)})}
         )
+
+
+def _open_final(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    # Images are compressed already, and the digits of embeddings hardly repeat: to look for
+    # repetition in them would be most of the work.
+    payloads = {IMAGE_COLUMN, EMBEDDING_COLUMN}
+    leaves = {name: _leaf(schema.field(name)) for name in schema.names}
+    others = [leaves[name] for name in schema.names if name not in payloads]
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression={leaf: "none" if name in payloads else "zstd" for name, leaf in leaves.items()},
+        use_dictionary=others,
+        write_statistics=others,
+    )
+
+
+def _leaf(column: pa.Field) -> str:
+    """Return a column's path inside a Parquet file, where a list's items lie deeper."""
+    if pa.types.is_fixed_size_list(column.type):
+        return f"{column.name}.list.element"
+    return str(column.name)

@@ -124,9 +124,9 @@ def engine(session_engine: Engine) -> Engine:
     with unit_of_work(session_engine) as session:
         for table in partitions.result_tables(session):
             partitions.drop(session, table.name)
-        for model in reversed(Base.metadata.sorted_tables):
-            # Deleting a few rows is faster than truncating fifteen tables.
-            session.execute(model.delete())
+        # Deleting a few rows is faster than truncating fifteen tables, and one message than many.
+        deletions = [str(table.delete()) for table in reversed(Base.metadata.sorted_tables)]
+        session.execute(text("; ".join(deletions)))
     return session_engine
 
 

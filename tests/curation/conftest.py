@@ -22,6 +22,8 @@ from curation.settings import CurationSettings
 from curation.validation import Refusal, Validation, validate_dataset
 from curation.validation_limits import ValidationLimits
 
+Validated = dict[tuple[bytes, str, Role], tuple[Validation, bytes]]
+
 
 @pytest.fixture
 def limits(settings: CurationSettings) -> ValidationLimits:
@@ -57,9 +59,18 @@ def service(
     return Service(engine, object_store, settings, workspace, now)
 
 
+@pytest.fixture(scope="session")
+def validated() -> Validated:
+    """What was validated before; most tests begin with the same two uploads."""
+    return {}
+
+
 @pytest.fixture
 def ready_dataset(
-    service: Service, validate: Callable[..., Validation | Refusal], tmp_path: Path
+    service: Service,
+    validate: Callable[..., Validation | Refusal],
+    validated: Validated,
+    tmp_path: Path,
 ) -> Callable[..., DatasetId]:
     """Makes datasets that passed validation, without the cost of a process for each."""
 
@@ -70,9 +81,13 @@ def ready_dataset(
         role: Role = Role.SYNTHETIC,
         workspace_id: WorkspaceId = service.workspace,
     ) -> DatasetId:
-        outcome = validate(content, file_name, role=role)
-        assert isinstance(outcome, Validation), outcome
-        samples = service.store.put_file(tmp_path / "samples.parquet")
+        key = (content, file_name, role)
+        if key not in validated:
+            outcome = validate(content, file_name, role=role)
+            assert isinstance(outcome, Validation), outcome
+            validated[key] = outcome, (tmp_path / "samples.parquet").read_bytes()
+        outcome, normalised = validated[key]
+        samples = service.store.put_bytes(normalised)
         stored = service.store.put_bytes(content)
         request = DatasetRequest(name="a", role=role)
         with unit_of_work(service.engine) as session:

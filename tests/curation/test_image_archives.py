@@ -156,9 +156,18 @@ def animation() -> bytes:
     return buffer.getvalue()
 
 
+def half_transparent_palette() -> bytes:
+    picture = Image.new("P", (8, 8))
+    picture.putpalette(list(range(256)) * 3)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", transparency=bytes(range(256)))
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
+        ("cat/bad.png", half_transparent_palette(), "UNSUPPORTED_IMAGE"),
         ("cat/bad.png", broken_image(), "CORRUPT_IMAGE"),
         ("cat/bad.png", b"hello", "NOT_WHAT_NAME_SAYS"),
         ("cat/bad.png", b"", "NOT_WHAT_NAME_SAYS"),

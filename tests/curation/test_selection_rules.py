@@ -33,9 +33,9 @@ from curation.selections import (
 
 @st.composite
 def columns(draw: st.DrawFn) -> ScoreColumns:
-    size = draw(st.integers(1, 60))
+    size = draw(st.integers(1, 20))
     # Few distinct values, so that ties are common.
-    scores = draw(arrays(np.float32, size, elements=st.integers(0, 12).map(lambda v: v / 12)))
+    scores = draw(arrays(np.int32, size, elements=st.integers(0, 8))).astype(np.float32) / 8
     labels = draw(arrays(np.int32, size, elements=st.integers(0, 3)))
     keep = draw(arrays(np.bool_, size))
     return ScoreColumns(scores, labels, keep)
@@ -50,7 +50,7 @@ def test_fraction_keeps_its_budget_exactly(pool: ScoreColumns, rule: TopFraction
     assert kept.sum() == max(1, int(rule.fraction * len(pool.scores) + 0.5))
 
 
-@given(columns(), st.integers(1, 60), st.sampled_from([False, True]))
+@given(columns(), st.integers(1, 20), st.sampled_from([False, True]))
 def test_count_keeps_its_budget_exactly(
     pool: ScoreColumns,
     count: int,
@@ -123,7 +123,7 @@ def test_threshold_read_off_a_score_keeps_that_sample() -> None:
     assert kept_positions(pool, Threshold(0.3)).all()
 
 
-@given(arrays(np.bool_, st.integers(1, 200)))
+@given(arrays(np.bool_, st.integers(1, 40)))
 def test_bitmap_comes_back(keep: np.ndarray) -> None:
     assert np.array_equal(unpack_bitmap(pack_bitmap(keep), len(keep)), keep)
 
