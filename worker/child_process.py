@@ -30,6 +30,9 @@ TRAINING_COMMAND: Final = (sys.executable, "-m", "worker.training_process")
 _END_SECONDS: Final = 10.0
 _LOG_CHUNK_BYTES: Final = 8192
 _STDERR: Final = 2
+# Threads that wait for each other by spinning burn the cores that the others need: on a machine
+# that is also busy with something else, training then takes several times as long.
+_THREADING: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +88,7 @@ class ChildProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=(report_writer,),
-                env={**os.environ, ATTEMPT_VARIABLE: mark},
+                env={**_THREADING, **os.environ, ATTEMPT_VARIABLE: mark},
                 start_new_session=True,
                 bufsize=0,
             )
