@@ -67,8 +67,10 @@ def postgres_url(postgres_server_url: str) -> Iterator[str]:
         upgrade(url)
         yield url
     finally:
-        with administration.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        # An embedded server goes with all its databases.
+        if "WINNOW_TEST_DATABASE_URL" in os.environ:
+            with administration.connect() as connection:
+                connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
         administration.dispose()
 
 
