@@ -9,6 +9,8 @@ PYTEST_ARGS ?= -n 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Two test processes share the cores, so each computes on one; threads that wait do not spin.
+TEST_ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 SOURCES := api benchmarks curation examples migrations mts_core tests winnow worker
 
 .DEFAULT_GOAL := help
@@ -38,10 +40,10 @@ demo: $(VENV)/installed-stack ## Curate the shipped sample data through the real
 		--test examples/digits/test.zip -o demo/out --data demo/stack --seed 0
 
 test: $(VENV)/installed-dev ## Run the test suite against real PostgreSQL and Valkey
-	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	@$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/installed-dev ## Run the tests that take more than ten seconds each
-	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+	@$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-dev ## Check style and format
 	@$(BIN)/ruff check $(SOURCES)
