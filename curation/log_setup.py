@@ -57,4 +57,8 @@ def _renderers(log_format: LogFormat) -> list[Processor]:
         case LogFormat.JSON:
             return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         case LogFormat.CONSOLE:
-            return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+            # The default formatter prints every local value, secrets among them.
+            plain = structlog.dev.plain_traceback
+            return [
+                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+            ]
