@@ -88,17 +88,23 @@ def broker_url(server_folder: Path) -> Iterator[str]:
     """The address of an empty broker that no other test process uses."""
     named = os.environ.get("WINNOW_TEST_BROKER_URL")
     if named:
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-        url = make_url(named).set(database=str(_FIRST_REDIS_DATABASE + int(worker)))
-        rendered = url.render_as_string(hide_password=False)
-        empty_broker(rendered)
-        yield rendered
+        url = own_database(named)
+        empty_broker(url)
+        yield url
         return
     server = EmbeddedValkey(server_folder / "valkey")
     try:
         yield server.start()
     finally:
         server.stop()
+
+
+def own_database(url: str) -> str:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    number = _FIRST_REDIS_DATABASE + int(worker)
+    if url.startswith("redis+socket:"):
+        return f"{url}?virtual_host={number}"
+    return make_url(url).set(database=str(number)).render_as_string(hide_password=False)
 
 
 def empty_broker(url: str) -> None:
