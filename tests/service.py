@@ -8,7 +8,8 @@ from typing import Any, Self
 import httpx2
 
 _FINAL_STATES = {"succeeded", "failed", "cancelled"}
-_PATIENCE_SECONDS = 60.0
+# Far above what is usual, for machines that are busy with other things.
+_PATIENCE_SECONDS = 120.0
 
 
 class Service:
@@ -42,20 +43,24 @@ class Service:
 
     def upload(self, role: str, file_name: str, content: bytes) -> dict[str, Any]:
         """Create a dataset, fill it, and return it once it is validated."""
-        created = self.request("POST", "/v1/datasets", 201, json={"name": role, "role": role})
+        created: dict[str, Any] = self.request(
+            "POST", "/v1/datasets", 201, json={"name": role, "role": role}
+        )
         path = f"/v1/datasets/{created['id']}"
         self.request(
             "PUT", f"{path}/content", 202, params={"file_name": file_name}, content=content
         )
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while (dataset := self.request("GET", path))["state"] == "validating":
+        dataset = created
+        while dataset["state"] in {"created", "validating"}:
             assert time.monotonic() < deadline, "the dataset was not validated in time"
             time.sleep(0.2)
+            dataset = self.request("GET", path)
         return dataset
 
     def run_job(self, **request: Any) -> dict[str, Any]:
         """Create a job and return it once it has come to its end."""
-        job = self.request("POST", "/v1/jobs", 202, json=request)
+        job: dict[str, Any] = self.request("POST", "/v1/jobs", 202, json=request)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while job["state"] not in _FINAL_STATES:
             assert time.monotonic() < deadline, f"the job did not end in time: {job}"

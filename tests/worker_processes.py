@@ -119,7 +119,7 @@ def _python_path() -> list[str]:
     return os.environ.get("PYTHONPATH", "").split(os.pathsep)
 
 
-def wait_until(is_true: Callable[[], bool], seconds: float = 40.0) -> None:
+def wait_until(is_true: Callable[[], bool], seconds: float = 90.0) -> None:
     """Wait until something becomes true, and fail where it does not in time."""
     deadline = time.monotonic() + seconds
     while not is_true():

@@ -1,6 +1,7 @@
 """Speaks with the supervisor while the run of one attempt is under way."""
 
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ import structlog
 
 from curation.log_setup import configure_logging
 from worker.child_link import ChildMessage, encode_for_supervisor
+from worker.cpus import limit_library_threads
 from worker.parent_watch import SupervisorListener
 from worker.settings import WorkerSettings
 
@@ -46,6 +48,9 @@ def run_session(report_descriptor: int) -> None:
     listener.listen(start.lease_seconds)
     settings = WorkerSettings()
     configure_logging(settings)
+    # It tells at length which of its builds it tries, which no user needs to read.
+    logging.getLogger("faiss").setLevel(logging.WARNING)
+    limit_library_threads(os.environ, settings.torch_threads)
     structlog.contextvars.bind_contextvars(
         job_id=str(start.claim.job_id), attempt=start.claim.attempt
     )

@@ -1,13 +1,13 @@
 """Chooses where a training process computes, and sets torch up for it."""
 
 import os
-from pathlib import Path
 from typing import Final
 
 import torch
 
+from worker.cpus import available_cpus
+
 AUTO: Final = "auto"
-_CGROUP_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
 class DeviceError(Exception):
@@ -56,24 +56,6 @@ def set_up_torch(device: torch.device, *, threads: int | None) -> None:
         torch.backends.cudnn.allow_tf32 = False
         # Operations without a repeatable version still run, with a warning in the log.
         torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-def available_cpus(quota_file: Path = _CGROUP_QUOTA) -> int:
-    """Return how many CPUs this process may use: its affinity, under its container's quota."""
-    if hasattr(os, "sched_getaffinity"):
-        allowed = len(os.sched_getaffinity(0))
-    else:
-        allowed = os.cpu_count() or 1
-    quota = _container_quota(quota_file)
-    return allowed if quota is None else max(1, min(allowed, quota))
-
-
-def _container_quota(quota_file: Path) -> int | None:
-    try:
-        limit, period = quota_file.read_text().split()
-    except (OSError, ValueError):
-        return None
-    return None if limit == "max" else round(int(limit) / int(period))
 
 
 def describe_device(device: torch.device) -> str:

@@ -47,13 +47,15 @@ WRITE_PHASE: Final = "write"
 _LOADED_FRACTION: Final = 0.02
 _WRITING_FRACTION: Final = 0.98
 _PROGRESS_SECONDS: Final = 0.2
+# Saving may take this part of the time at most, however large the state is.
+_SAVING_SHARE: Final = 0.05
 _SECONDS_KEY: Final = "seconds_by_phase"
 
 log = structlog.get_logger(__name__)
 
 
 class StoppedError(Exception):
-    """The supervisor asked for the end, and the state is saved."""
+    """The supervisor asked for the end, and the state is saved where it could be."""
 
 
 class SupersededError(Exception):
@@ -255,11 +257,11 @@ class _CheckpointKeeper:
         self._context = context
         self._clock = clock
         self._saved_at = time.monotonic()
+        self._pause_seconds = context.settings.checkpoint_seconds
 
     def is_due(self) -> bool:
-        """Return whether the last checkpoint is older than the settings allow."""
-        age = time.monotonic() - self._saved_at
-        return age >= self._context.settings.checkpoint_seconds
+        """Return whether the last checkpoint is as old as the settings and its own cost allow."""
+        return time.monotonic() - self._saved_at >= self._pause_seconds
 
     def save_if_possible(self, report: PipelineReport) -> None:
         """Save the state at a report, or go on without where something is in the way.
@@ -267,12 +269,17 @@ class _CheckpointKeeper:
         Raises:
             SupersededError: Somebody else owns the job.
         """
+        started_at = time.monotonic()
         try:
             self._save(report)
         except (DBAPIError, CheckpointError, OSError) as error:
             # The run outlives a short outage or a full disk; all that is lost is the way back.
             log.warning("checkpoint_not_saved", error=type(error).__name__)
         self._saved_at = time.monotonic()
+        self._pause_seconds = max(
+            self._context.settings.checkpoint_seconds,
+            (self._saved_at - started_at) / _SAVING_SHARE,
+        )
 
     def _save(self, report: PipelineReport) -> None:
         context = self._context

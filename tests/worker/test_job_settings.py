@@ -1,7 +1,8 @@
 """What users may set is exactly what the learning library takes."""
 
 import dataclasses
-from typing import Any, get_args
+from enum import StrEnum
+from typing import Any
 
 import pytest
 
@@ -45,8 +46,8 @@ def test_range_is_the_same_on_both_sides(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["encoder", "classifier", "alignment"])
 def test_choices_are_the_same_on_both_sides(name: str) -> None:
-    kind = FIELDS[name].type
-    assert isinstance(kind, type), get_args(kind)
+    kind = type(FIELDS[name].default)
+    assert issubclass(kind, StrEnum)
 
     assert PROPERTIES[name]["enum"] == [str(member) for member in kind]
 
