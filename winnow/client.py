@@ -314,10 +314,15 @@ class Client:
         return self._get(Selection, Call(method="GET", path=f"/v1/selections/{selection_id}"))
 
     def download_selection_manifest(
-        self, selection_id: SelectionId, target: Path, *, on_progress: Progress = _ignore
+        self,
+        selection_id: SelectionId,
+        target: Path,
+        *,
+        is_kept_only: bool = False,
+        on_progress: Progress = _ignore,
     ) -> None:
         """Writes the cut's manifest; the target's ending says the format."""
-        params = {"format": target.suffix.lstrip(".")}
+        params = {"format": target.suffix.lstrip("."), "kept_only": str(is_kept_only).lower()}
         self._download(f"/v1/selections/{selection_id}/manifest", params, target, on_progress)
 
     # How answers become values.

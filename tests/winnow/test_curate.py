@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -32,7 +33,8 @@ METHODS = {
 }
 QUICK = ("--config", "steps=30", "--config", "evaluation_seeds=2", "--config", "gsnr_every=0")
 
-pytestmark = pytest.mark.slow
+# The table takes most of it: its protocol does not shrink with the data.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def write_embeddings(path: Path, *, per_class: int, seed: int, noise_share: float = 0.0) -> Path:
@@ -81,12 +83,17 @@ def leftovers(folder: Path) -> list[str]:
     return found
 
 
-def test_one_command_leaves_results_and_nothing_else(folder: Path) -> None:
-    (folder / "tmp").mkdir(exist_ok=True)
+@pytest.fixture(scope="module")
+def said(folder: Path) -> str:
+    """What the command printed; its results lie in ``out``."""
+    (folder / "tmp").mkdir()
     process = start_curate(folder, "--seed", "0", *QUICK)
-    said, progress = process.communicate(timeout=280)
+    said, progress = process.communicate(timeout=800)
     assert process.returncode == ExitCode.OK, progress
+    return said
 
+
+def test_one_command_leaves_results_and_nothing_else(folder: Path, said: str) -> None:
     out = folder / "out"
     assert {path.name for path in out.iterdir()} == {
         "manifest.parquet",
@@ -118,9 +125,8 @@ def test_one_command_leaves_results_and_nothing_else(folder: Path) -> None:
     assert list((folder / "tmp").iterdir()) == []
 
 
+@pytest.mark.usefixtures("said")
 def test_datasets_reads_the_folder_with_class_names(folder: Path) -> None:
-    if not (folder / "out" / "README.md").exists():
-        test_one_command_leaves_results_and_nothing_else(folder)
     script = (
         "from datasets import load_dataset\n"
         "kept = load_dataset('out', 'kept', split='train')\n"
@@ -139,6 +145,64 @@ def test_datasets_reads_the_folder_with_class_names(folder: Path) -> None:
     kept, weighted, names = done.stdout.split()
     assert 0 < int(kept) <= int(weighted) == 120
     assert names == "left,right"
+
+
+@pytest.mark.usefixtures("said")
+def test_commands_on_a_running_stack_show_select_and_download(folder: Path) -> None:
+    stack = subprocess.Popen(
+        [sys.executable, "-m", "winnow", "up", "--data", "stack", "--port", "0"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert stack.stdout is not None
+    try:
+        for line in stack.stdout:
+            if line.startswith("Data"):
+                break
+        [job] = [j for j in answer(folder, "jobs", "list") if j["state"] == "succeeded"]
+        assert answer(folder, "jobs", "show", job["id"])["fraction"] == 1.0
+        shown = answer(folder, "datasets", "show", job["synthetic_id"])
+        assert shown["dataset"]["sample_count"] == 120
+
+        half = ("--keep", "0.5", "--balance", "--download", "half.jsonl")
+        cut = answer(folder, "select", job["id"], *half)
+        rows = [json.loads(line) for line in (folder / "half.jsonl").read_text().splitlines()]
+        assert sum(row["keep"] for row in rows) == cut["kept_count"] == 60
+        kept_labels = [row["label"] for row in rows if row["keep"]]
+        assert kept_labels.count(kept_labels[0]) == 30
+
+        run(folder, "download", job["id"], "-o", "kept.csv", "--kept-only")
+        kept = pq.read_table(folder / "out" / "kept.parquet").num_rows
+        assert len((folder / "kept.csv").read_text().splitlines()) == kept + 1
+
+        refused = run(folder, "datasets", "delete", job["synthetic_id"], code=ExitCode.REFUSED)
+        assert refused.startswith("error: DATASET_IN_USE: ")
+        run(folder, "jobs", "delete", job["id"])
+        run(folder, "datasets", "delete", job["synthetic_id"])
+        gone = run(folder, "jobs", "show", job["id"], code=ExitCode.REFUSED)
+        assert "NOT_FOUND" in gone
+    finally:
+        stack.send_signal(signal.SIGINT)
+        stack.communicate(timeout=60)
+
+
+def run(folder: Path, *arguments: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "winnow", *arguments, "--data", "stack"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr.splitlines()[-1]
+
+
+def answer(folder: Path, *arguments: str) -> Any:
+    return json.loads(run(folder, *arguments, "-o", "json"))
 
 
 def test_refused_setting_is_named_in_the_last_line(folder: Path) -> None:
@@ -166,7 +230,7 @@ def test_invalid_input_is_named_in_the_last_line(folder: Path) -> None:
 
 
 def test_ctrl_c_cancels_the_job_and_leaves_nothing_running(folder: Path) -> None:
-    process = start_curate(folder, "--config", "steps=100000")
+    process = start_curate(folder, "--config", "steps=100000", "-o", "cancelled")
     assert process.stderr is not None
     seen = []
     for line in process.stderr:

@@ -38,7 +38,7 @@ def download(  # noqa: PLR0913 - Each parameter is an option of the command.
         UUID | None, typer.Option(help="A named cut instead of a whole job.")
     ] = None,
     kept_only: Annotated[
-        bool, typer.Option("--kept-only", help="Only the samples of the suggested cut.")
+        bool, typer.Option("--kept-only", help="Leave dropped samples out.")
     ] = False,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
@@ -53,7 +53,9 @@ def download(  # noqa: PLR0913 - Each parameter is an option of the command.
         if job is not None:
             files = _download_job(client, JobId(job), out, is_kept_only=kept_only)
         if selection is not None:
-            files = [_download_selection(client, SelectionId(selection), out)]
+            files = [
+                _download_selection(client, SelectionId(selection), out, is_kept_only=kept_only)
+            ]
     if as_json:
         print_json([str(path) for path in files])
         return
@@ -72,8 +74,10 @@ def _download_job(client: Client, job_id: JobId, out: Path, *, is_kept_only: boo
     return write_results(client, job, out, on_progress=lambda _: None).files
 
 
-def _download_selection(client: Client, selection_id: SelectionId, out: Path) -> Path:
+def _download_selection(
+    client: Client, selection_id: SelectionId, out: Path, *, is_kept_only: bool
+) -> Path:
     if out.suffix not in _MANIFEST_ENDINGS:
         raise InputError("A cut is written to a file that ends in .parquet, .jsonl or .csv.")
-    client.download_selection_manifest(selection_id, out)
+    client.download_selection_manifest(selection_id, out, is_kept_only=is_kept_only)
     return out
