@@ -79,7 +79,9 @@ def measure_set(problem: QualitySet, seeds: int, controls: bool) -> dict[str, An
     for seed in range(seeds):
         runs.append(finish(problem.data, config, seed=seed))
         auroc = roc_auc_score(problem.is_good, runs[-1].scores)
-        print(f"{problem.name} seed {seed}: AUROC {auroc:.3f}", file=sys.stderr, flush=True)
+        rows = [(row["method"], row["accuracy_mean"]) for row in runs[-1].report["rows"]]
+        shown = ", ".join(f"{method} {100 * accuracy:.1f}" for method, accuracy in rows)
+        print(f"seed {seed}: AUROC {auroc:.3f}; {shown}", file=sys.stderr, flush=True)
     summary = summarise(problem, runs)
     summary["seconds"] = time.perf_counter() - started
     if controls:

@@ -27,7 +27,7 @@ class EfficientNetLite0Encoder:
         dimension: Length of a vector.
         resolution: Pixels a side at which images are read.
 
-    Source: TensorFlow's EfficientNet-Lite, whose inputs are (x - 127) / 128.
+    Inputs are scaled to (x - 127) / 128, as the weights were trained.
     """
 
     name: str = "efficientnet_lite0"
