@@ -164,7 +164,7 @@ def measure(task: EvaluationTask, measurements: Measurements) -> Iterator[tuple[
     Cost: one training run for each candidate and fold, and one for each row and seed.
     """
     validation = _validation_steps(task)
-    total = validation + (_test_steps(task) if task.test is not None else 0)
+    total = measurement_steps(task, has_test=task.test is not None)
     for done in _cross_validate(task, measurements):
         yield done, total
     if task.test is not None:
@@ -193,6 +193,16 @@ def choose(task: EvaluationTask, measurements: Measurements) -> list[Choice]:
         choices.append(Choice(int(candidate), steps, float(own.min())))
         first += row.candidate_count
     return choices
+
+
+def measurement_steps(task: EvaluationTask, *, has_test: bool) -> int:
+    """Return the training steps of a measurement at most, over all classifiers.
+
+    Args:
+        task: What to measure.
+        has_test: Whether accuracy is measured besides the cross-validation.
+    """
+    return _validation_steps(task) + (_test_steps(task) if has_test else 0)
 
 
 def _validation_steps(task: EvaluationTask) -> int:

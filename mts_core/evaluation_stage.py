@@ -19,6 +19,7 @@ from mts_core.evaluation import (
     choose,
     evaluation_budget,
     measure,
+    measurement_steps,
 )
 from mts_core.pipeline_config import AUTO
 from mts_core.pipeline_report import Phase
@@ -78,28 +79,29 @@ class EvaluationStage:
         self._folds = _outer_folds(context, encoding)
         self._fold_scores = np.full((len(self._folds), len(learned.scores)), np.nan, np.float32)
         self._fold_measurements = [Measurements(self._task) for _ in self._folds]
-        self._progress = [0, 1]
+        self._own_steps = measurement_steps(self._task, has_test=sets.test is not None)
+        self._fold_steps = measurement_steps(self._task, has_test=True)
+        self._done = 0
 
     @property
     def step(self) -> int:
         """Training steps done, over all classifiers."""
-        return self._progress[0]
+        return self._done
 
     @property
     def total_steps(self) -> int:
         """Training steps at most, over all classifiers."""
-        return self._progress[1]
+        return self._own_steps + len(self._folds) * self._fold_steps
 
     def advance(self) -> Iterator[None]:
         """Yield every few steps until all rows are measured."""
-        parts = 1 + len(self._folds)
-        for done, total in measure(self._task, self._measurements):
-            self._progress = [done, total * parts]
+        for done, _ in measure(self._task, self._measurements):
+            self._done = done
             yield None
         for index, used in enumerate(self._folds):
-            offset = self._progress[1] // parts * (index + 1)
+            offset = self._own_steps + index * self._fold_steps
             for done in self._measure_fold(index, used):
-                self._progress[0] = offset + done
+                self._done = offset + done
                 yield None
 
     def capture(self) -> dict[str, Tensor]:

@@ -29,7 +29,7 @@ def leave_one_out_log_loss(
 
     Cost: cubic in the number of samples, which is small for a reference set.
 
-    Source: leave-one-out residuals of ridge regression in closed form, [hastie2009elements], equation 7.64.
+    Source: [hastie2009elements], equation 7.64: leave-one-out residuals in closed form.
     """
     targets = np.eye(class_count)[labels]
     kernel = _radial_kernel(vectors)

@@ -71,8 +71,8 @@ def position_features(sets: EncodedSets) -> NDArray[np.float32]:
     Cost: exact neighbours are quadratic in time up to 65 536 vectors of a class, and grow with
     n sqrt(n) beyond; memory is linear.
 
-    Source: [du2026difficulty], position features. Deviation: the encoder space is the job's instead of the
-    generator's latent space.
+    Source: [du2026difficulty], position features.
+    Deviation: the encoder space is the job's instead of the generator's latent space.
     """
     features = np.empty((len(sets.pool), len(POSITION_FEATURE_NAMES)), dtype=np.float32)
     for _ in fill_position_features(sets, features):

@@ -360,4 +360,6 @@ class WeightStage:
 def _labelled(
     inputs: NDArray[np.generic], labels: NDArray[np.int64], device: torch.device
 ) -> LabelledInputs:
-    return LabelledInputs(torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device))
+    # Read-only arrays are copied: torch would let them be written to.
+    writable = (part if part.flags.writeable else part.copy() for part in (inputs, labels))
+    return LabelledInputs(*(torch.from_numpy(part).to(device) for part in writable))

@@ -130,6 +130,7 @@ def _states(
     states: dict[Phase, PipelineState] = {}
     reports = []
     for report in run_pipeline(data, config, seed=0):
+        assert report.step <= report.total_steps
         reports.append(report)
         is_reached = report.step >= shares.get(report.phase, 2.0) * report.total_steps
         if is_reached and report.phase not in states:
