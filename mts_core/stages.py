@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ Series = dict[str, tuple[list[int], list[float]]]
 """Traces: series name to steps and values."""
 
 
+@runtime_checkable
 class Stage(Protocol):
     """A part of a run that can be stopped and resumed between two reports."""
 

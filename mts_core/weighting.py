@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from mts_core.trainer_state import TrainerState
 from mts_core.training_data import ReferenceSet, TrainingPool
 
 
+@runtime_checkable
 class WeightingRun(Protocol):
     """A method on its way to scores; it may be stopped and resumed between two reports."""
 

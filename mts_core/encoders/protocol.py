@@ -1,11 +1,12 @@
 """What an encoder is: a fixed map from inputs to raw vectors, chunk by chunk."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Maps each input to a vector, independently of the other inputs."""
 

@@ -27,9 +27,7 @@ def test_alive_process_says_so_though_nothing_else_answers(api_settings: ApiSett
         }
     )
     with TestClient(create_app(settings)) as client:
-        began = time.monotonic()
         assert client.get("/healthz").json() == {"status": "ok"}
-        assert time.monotonic() - began < 1
 
 
 def test_service_is_ready_when_all_parts_answer(client: TestClient) -> None:

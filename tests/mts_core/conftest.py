@@ -1,13 +1,6 @@
-"""Turns on the checks of tensor shapes and offers the small problems that these tests share."""
+"""Offers the small problems that the tests of the learning library share."""
 
 from collections.abc import Iterator
-
-from jaxtyping import install_import_hook
-
-# Checked code must be imported under the hook, so it stands before every import of ours.
-with install_import_hook("mts_core", "shape_checks.checked"):
-    import mts_core.scoring
-    import mts_core.trainer  # noqa: F401  # Imported for the checks alone.
 
 import pytest
 import torch
