@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import structlog
 from celery import Celery
-from curation.sweep import sweep
 from sqlalchemy import Engine
 
 from curation.clock import Clock, utc_now
 from curation.database import create_database_engine
 from curation.job_queue import make_celery, ring_job, ring_validation
 from curation.objects import ObjectStore, open_object_store
+from curation.sweep import sweep
 from worker.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
