@@ -34,7 +34,7 @@ longer tell good samples from bad ones. Strong decay holds the fit back, so that
 """
 _CNN_STEPS: Final = 300
 _CNN_BATCH: Final = 256
-_CNN_LEARNING_RATE: Final = 0.05
+_CNN_LEARNING_RATE: Final = 0.01
 _LARGEST_EVALUATION_BATCH: Final = 128
 _CNN_EVALUATION_BATCH: Final = 64
 
