@@ -51,6 +51,9 @@ def command_line(kind: WorkerKind, settings: WorkerSettings) -> list[str]:
         f"--loglevel={settings.log_level}",
         "--without-gossip",
         "--without-mingle",
+        # Nobody listens to these events, and a worker that cannot send the last one for want of a
+        # broker would never end.
+        "--without-heartbeat",
         *pool,
     ]
 

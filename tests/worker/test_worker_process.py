@@ -40,7 +40,7 @@ def test_training_worker_takes_one_job_at_a_time_on_a_thread(
     line = command_line(WorkerKind.TRAIN, worker_settings)
 
     assert {"--pool=threads", "--concurrency=1", "--queues=train"} <= set(line)
-    assert {"--without-gossip", "--without-mingle"} <= set(line)
+    assert {"--without-gossip", "--without-mingle", "--without-heartbeat"} <= set(line)
 
 
 def test_short_worker_runs_processes(worker_settings: WorkerSettings) -> None:
