@@ -40,7 +40,7 @@ _ORPHAN_WAIT_SECONDS = 60.0
 # makes it end them at once.
 _DEATH_SIGNALS = {"short": signal.SIGQUIT}
 # The caller's own way to a service must not lead a child of this one elsewhere.
-_CLIENT_VARIABLES = ("WINNOW_SERVER", "WINNOW_API_KEY", "WINNOW_DATA", "WINNOW_ROOT_PATH")
+_CLIENT_VARIABLES = ("WINNOW_SERVER", "WINNOW_API_KEY", "WINNOW_DATA", "UVICORN_ROOT_PATH")
 
 
 @dataclass(frozen=True, kw_only=True)
