@@ -12,16 +12,24 @@ from mts_core.seeds import derive_seed
 from mts_core.selection import TopFraction, select
 
 
-class Method(StrEnum):
-    """A row of the table."""
+class Baseline(StrEnum):
+    """A row of the table that the job's own method has no part in."""
 
     NO_SELECTION = "no_selection"
     REFERENCE_ONLY = "reference_only"
     RANDOM = "random"
     EL2N = "el2n"
     COSINE = "cosine"
-    MTS_WEIGHTED = "mts_weighted"
-    MTS_SELECTED = "mts_selected"
+
+
+def weighted_row(method: str) -> str:
+    """Return the name of the row whose weights are a method's scores."""
+    return f"{method}_weighted"
+
+
+def selected_row(method: str) -> str:
+    """Return the name of the row that keeps what a method scores highest."""
+    return f"{method}_selected"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +37,7 @@ class Row:
     """One method of the table, with the variants that cross-validation chooses from.
 
     Attributes:
-        method: Which row.
+        method: Name of the row.
         ranking: [sample] float32, not negative where it is used as weights.
         fractions: Shares of the pool to keep, the highest of the ranking first; empty where the row
             uses its ranking as weights.
@@ -37,7 +45,7 @@ class Row:
         is_balanced: Whether cuts keep the same share of every class.
     """
 
-    method: Method
+    method: str
     ranking: NDArray[np.float32]
     fractions: tuple[float, ...] = ()
     exponents: tuple[float, ...] = (1.0,)
@@ -96,17 +104,18 @@ def baseline_rows(
     nearest = [columns[f"nearest_real_cosine_{place}"] for place in (1, 2, 3)]
     generator = np.random.default_rng(derive_seed(seed, "random row"))
     rankings = {
-        Method.RANDOM: generator.random(count, dtype=np.float32),
-        Method.EL2N: -columns["error_norm"],
-        Method.COSINE: np.mean(nearest, axis=0),
+        Baseline.RANDOM: generator.random(count, dtype=np.float32),
+        Baseline.EL2N: -columns["error_norm"],
+        Baseline.COSINE: np.mean(nearest, axis=0),
     }
-    yield Row(Method.NO_SELECTION, np.ones(count, dtype=np.float32))
-    yield Row(Method.REFERENCE_ONLY, np.zeros(count, dtype=np.float32))
+    yield Row(Baseline.NO_SELECTION, np.ones(count, dtype=np.float32))
+    yield Row(Baseline.REFERENCE_ONLY, np.zeros(count, dtype=np.float32))
     for method, ranking in rankings.items():
         yield Row(method, ranking, fractions=tuple(fractions), is_balanced=is_balanced)
 
 
 def scored_rows(
+    method: str,
     scores: NDArray[np.float32],
     *,
     fractions: Sequence[float],
@@ -116,10 +125,11 @@ def scored_rows(
     """Yield the rows of learned scores: used as weights, and as a cut.
 
     Args:
+        method: What learned them.
         scores: [sample] float32 in [0, 1].
         fractions: Shares that the cut chooses from.
         exponents: Powers of the scores that the weights choose from.
         is_balanced: Whether the cut keeps the same share of every class.
     """
-    yield Row(Method.MTS_WEIGHTED, scores, exponents=tuple(exponents))
-    yield Row(Method.MTS_SELECTED, scores, fractions=tuple(fractions), is_balanced=is_balanced)
+    yield Row(weighted_row(method), scores, exponents=tuple(exponents))
+    yield Row(selected_row(method), scores, fractions=tuple(fractions), is_balanced=is_balanced)

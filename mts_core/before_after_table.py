@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mts_core.baselines import Method, Row
+from mts_core.baselines import Baseline, Row
 from mts_core.evaluation import Choice
 
 _CONFIDENCE: Final = 0.95
-_SIMPLEST: Final = (Method.NO_SELECTION, Method.REFERENCE_ONLY)
+_SIMPLEST: Final = (Baseline.NO_SELECTION, Baseline.REFERENCE_ONLY)
 
 
 def table_rows(
@@ -68,8 +68,8 @@ def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
     return mean - reach, mean + reach
 
 
-def recommend(rows: Sequence[Row], accuracy: NDArray[np.float64]) -> Method:
-    """Return the method that the table speaks for.
+def recommend(rows: Sequence[Row], accuracy: NDArray[np.float64]) -> str:
+    """Return the name of the row that the table speaks for.
 
     The best mean wins, unless training on everything or on the reference set alone is as good
     within the interval of the paired difference: then the simpler one is the honest answer.
@@ -78,7 +78,7 @@ def recommend(rows: Sequence[Row], accuracy: NDArray[np.float64]) -> Method:
         rows: Methods, in order.
         accuracy: [row, seed] float64.
     """
-    by_method: Mapping[Method, NDArray[np.float64]] = {
+    by_method: Mapping[str, NDArray[np.float64]] = {
         row.method: own for row, own in zip(rows, accuracy, strict=True)
     }
     best = max(by_method, key=lambda method: float(by_method[method].mean()))
@@ -87,4 +87,4 @@ def recommend(rows: Sequence[Row], accuracy: NDArray[np.float64]) -> Method:
         key=lambda method: float(by_method[method].mean()),
     )
     lowest_gain, _ = mean_interval(by_method[best] - by_method[simplest])
-    return best if lowest_gain > 0 else simplest
+    return str(best if lowest_gain > 0 else simplest)

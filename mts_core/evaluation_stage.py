@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mts_core.baselines import Method, Row, baseline_rows, scored_rows
+from mts_core.baselines import Row, baseline_rows, scored_rows, selected_row, weighted_row
 from mts_core.before_after_table import recommend, table_rows
 from mts_core.evaluation import (
     Choice,
@@ -21,15 +21,16 @@ from mts_core.evaluation import (
     measure,
     measurement_steps,
 )
-from mts_core.pipeline_config import AUTO
+from mts_core.methods import METHODS
 from mts_core.pipeline_report import Phase
 from mts_core.pool_encoding import PoolEncoding
 from mts_core.position_features import POSITION_FEATURE_NAMES, position_features
 from mts_core.reference_folds import reference_folds
 from mts_core.seeds import derive_seed
-from mts_core.stages import ClassifierSets, RunContext, encoded_sets, weighting_problem
+from mts_core.setting import AUTO
+from mts_core.stages import ClassifierSets, RunContext, encoded_sets
 from mts_core.training_data import LabelledInputs
-from mts_core.weighting import start_mts
+from mts_core.weight_stage import untraced, weighting_problem
 
 _OUTER_FOLDS: Final = 3
 _BY_TEST: Final = "test set"
@@ -130,12 +131,12 @@ class EvaluationStage:
 
     def suggested_exponent(self) -> float:
         """Return the power of the scores with which they make the best weights."""
-        row, choice = self._chosen()[Method.MTS_WEIGHTED]
+        row, choice = self._chosen()[weighted_row(self._context.config.method)]
         return row.exponents[choice.candidate]
 
     def suggested_fraction(self) -> float:
         """Return the share of the pool that the suggested cut keeps."""
-        row, choice = self._chosen()[Method.MTS_SELECTED]
+        row, choice = self._chosen()[selected_row(self._context.config.method)]
         return row.fractions[choice.candidate]
 
     def report(self) -> dict[str, Any]:  # Any: a JSON object.
@@ -145,11 +146,11 @@ class EvaluationStage:
         rows = self._task.rows
         return {
             "rows": table_rows(rows, choices, accuracy, self._context.data.pool_labels),
-            "recommendation": str(recommend(rows, accuracy)),
+            "recommendation": recommend(rows, accuracy),
             "measured_on": _BY_TEST if self._task.test is not None else _BY_REFERENCE,
         }
 
-    def _chosen(self) -> dict[Method, tuple[Row, Choice]]:
+    def _chosen(self) -> dict[str, tuple[Row, Choice]]:
         choices = choose(self._task, self._measurements)
         return {
             row.method: (row, choice) for row, choice in zip(self._task.rows, choices, strict=True)
@@ -174,7 +175,7 @@ class EvaluationStage:
         if np.isnan(self._fold_scores[index]).any():
             yield from self._learn_fold(index, table, used)
         learned = LearnedScores(table, self._fold_scores[index])
-        test = _subset(self._sets.reference, held_out)
+        test = self._sets.reference.take(held_out)
         task = self._make_task(learned, used, test, name=f"fold {index}")
         for done, _ in measure(task, self._fold_measurements[index]):
             yield done
@@ -182,13 +183,16 @@ class EvaluationStage:
     def _learn_fold(
         self, index: int, table: NDArray[np.float32], used: NDArray[np.int64]
     ) -> Iterator[int]:
-        reference = _subset(self._sets.reference, used)
-        problem = weighting_problem(self._context, self._sets, table, reference)
-        problem = dataclasses.replace(
-            problem, config=dataclasses.replace(problem.config, gsnr_every=0)
+        problem = weighting_problem(
+            self._context,
+            self._encoding,
+            self._sets,
+            offline_features=table,
+            used_reference=used,
         )
-        seed = derive_seed(self._context.seed, "mts", index)
-        run = start_mts(problem, seed=seed, device=self._context.device)
+        method = self._context.config.method
+        seed = derive_seed(self._context.seed, method, index)
+        run = METHODS[method].start(untraced(problem), seed=seed, device=self._context.device)
         for _ in run.advance():
             yield 0
         self._fold_scores[index] = run.scores()
@@ -211,6 +215,7 @@ class EvaluationStage:
                 seed=self._context.seed,
             ),
             *scored_rows(
+                config.method,
                 learned.scores,
                 fractions=own_fractions,
                 exponents=self._budget.exponents,
@@ -221,7 +226,7 @@ class EvaluationStage:
         return EvaluationTask(
             rows=rows,
             pool=self._sets.pool,
-            reference=_subset(self._sets.reference, used),
+            reference=self._sets.reference.take(used),
             test=test,
             folds=reference_folds(
                 self._encoding.reference[used],
@@ -261,8 +266,3 @@ def _outer_folds(context: RunContext, encoding: PoolEncoding) -> list[NDArray[np
         seed=derive_seed(context.seed, "outer"),
     )
     return [np.flatnonzero(folds != index) for index in range(count)]
-
-
-def _subset(samples: LabelledInputs, positions: NDArray[np.int64]) -> LabelledInputs:
-    chosen = torch.from_numpy(positions).to(samples.labels.device)
-    return LabelledInputs(samples.inputs[chosen], samples.labels[chosen])

@@ -233,4 +233,10 @@ def test_deleted_job_is_gone_with_its_results(client: TestClient, finished: Fini
 def test_schema_of_settings_names_default_range_and_help(client: TestClient) -> None:
     schema = client.get("/v1/job-config-schema").json()["methods"]["mts"]
     floor = schema["properties"]["score_floor"]
-    assert {"default", "minimum", "maximum", "description"} <= floor.keys()
+    assert {"default", "minimum", "maximum", "description", "symbol"} <= floor.keys()
+
+
+def test_every_method_has_a_schema_of_its_own(client: TestClient) -> None:
+    methods = client.get("/v1/job-config-schema").json()["methods"]
+    assert list(methods) == ["mts", "meta_weight_net"]
+    assert all(schema["title"] == name for name, schema in methods.items())
