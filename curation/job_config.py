@@ -90,6 +90,8 @@ def _kind(schema: Mapping[str, Any]) -> str:  # One alternative of a property.
             return "true or false"
         case "null":
             return "null"
+        case "array":
+            return f"a list without repetition of {_kind(schema['items'])}"
         case _:
             values = schema.get("enum") or [schema.get("const")]
             return " or ".join(f'"{value}"' for value in values)

@@ -4,13 +4,29 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Auto = Literal["auto"]
+BaselineName = Literal[
+    "random",
+    "el2n",
+    "grand",
+    "forgetting",
+    "knn_agreement",
+    "cosine",
+    "knn_shapley",
+    "meta_weight_net",
+]
 
 
 def _symbol(symbol: str) -> dict[str, Any]:  # What is added to a JSON Schema.
     return {"symbol": symbol}
+
+
+def _without_repetition(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("A name stands twice in the list.")
+    return names
 
 
 class PipelineSettings(BaseModel):
@@ -51,6 +67,13 @@ class PipelineSettings(BaseModel):
     evaluate: bool = Field(True, description="Whether to measure the before and after table.")
     evaluation_seeds: int = Field(
         5, ge=2, le=100, description="Paired repetitions behind each row of the table."
+    )
+    # A list and not a set: JSON knows lists alone, and the order of a set would vary.
+    baselines: Annotated[list[BaselineName], AfterValidator(_without_repetition)] = Field(
+        ["random", "el2n", "cosine", "knn_shapley"],
+        description="Rows to measure beside no_selection, reference_only and the method's own; each"
+        " takes time.",
+        json_schema_extra={"uniqueItems": True},
     )
     keep: Annotated[float, Field(ge=1e-6, le=1.0)] | Auto = Field(
         "auto",

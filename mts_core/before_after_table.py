@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mts_core.baselines import Baseline, Row
+from mts_core.baselines import NO_SELECTION, REFERENCE_ONLY, Row
 from mts_core.evaluation import Choice
 
 _CONFIDENCE: Final = 0.95
-_SIMPLEST: Final = (Baseline.NO_SELECTION, Baseline.REFERENCE_ONLY)
+_SIMPLEST: Final = (NO_SELECTION, REFERENCE_ONLY)
 
 
 def table_rows(
@@ -79,7 +79,7 @@ def recommend(rows: Sequence[Row], accuracy: NDArray[np.float64]) -> str:
         accuracy: [row, seed] float64.
     """
     by_method: Mapping[str, NDArray[np.float64]] = {
-        row.method: own for row, own in zip(rows, accuracy, strict=True)
+        str(row.method): own for row, own in zip(rows, accuracy, strict=True)
     }
     best = max(by_method, key=lambda method: float(by_method[method].mean()))
     simplest = max(
@@ -87,4 +87,4 @@ def recommend(rows: Sequence[Row], accuracy: NDArray[np.float64]) -> str:
         key=lambda method: float(by_method[method].mean()),
     )
     lowest_gain, _ = mean_interval(by_method[best] - by_method[simplest])
-    return str(best if lowest_gain > 0 else simplest)
+    return best if lowest_gain > 0 else simplest

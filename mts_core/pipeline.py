@@ -87,7 +87,9 @@ def run_pipeline(
     yield from progress.run(weight)
     evaluation = None
     if config.evaluate:
-        learned = LearnedScores(features.table, weight.scores)
+        learned = LearnedScores(
+            features.table, features.is_unlearned, weight.scores, weight.baseline_scores
+        )
         evaluation = EvaluationStage(context, encode.encoding, sets, learned)
         yield from progress.run(evaluation)
     yield progress.last_report(_result(context, encode, weight, evaluation))

@@ -35,6 +35,19 @@ class ClassifierChoice(StrEnum):
     CNN = "cnn"
 
 
+class BaselineChoice(StrEnum):
+    """Row that the table shows beside no selection, the reference alone and the job's method."""
+
+    RANDOM = "random"
+    EL2N = "el2n"
+    GRAND = "grand"
+    FORGETTING = "forgetting"
+    KNN_AGREEMENT = "knn_agreement"
+    COSINE = "cosine"
+    KNN_SHAPLEY = "knn_shapley"
+    META_WEIGHT_NET = "meta_weight_net"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PipelineConfig:
     """Settings of one run that every method has; a method's own class adds its settings.
@@ -82,6 +95,16 @@ class PipelineConfig:
     evaluate: bool = setting(True, text="Whether to measure the before and after table.")
     evaluation_seeds: int = setting(
         5, text="Paired repetitions behind each row of the table.", low=2, high=100
+    )
+    baselines: tuple[BaselineChoice, ...] = setting(
+        (
+            BaselineChoice.RANDOM,
+            BaselineChoice.EL2N,
+            BaselineChoice.COSINE,
+            BaselineChoice.KNN_SHAPLEY,
+        ),
+        text="Rows to measure beside no_selection, reference_only and the method's own; each takes "
+        "time.",
     )
     keep: float | Auto = setting(
         AUTO,

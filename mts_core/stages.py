@@ -16,6 +16,7 @@ from mts_core.dynamics_features import (
     dynamics_features,
     dynamics_steps,
     start_dynamics,
+    unlearned,
 )
 from mts_core.encoders import choose_encoder
 from mts_core.feature_table import OFFLINE_FEATURE_NAMES
@@ -177,6 +178,8 @@ class FeatureStage:
 
     Attributes:
         table: [sample, 13] float32, raw values; complete at the end of the stage.
+        is_unlearned: [sample] bool, true where the training without selection was never right;
+            complete at the end of the stage.
     """
 
     phase = Phase.FEATURES
@@ -187,6 +190,7 @@ class FeatureStage:
         self._sets = sets
         count = sets.pool.sample_count
         self.table = np.full((count, len(OFFLINE_FEATURE_NAMES)), np.nan, dtype=np.float32)
+        self.is_unlearned = np.zeros(count, dtype=np.bool_)
         self._position_steps = context.data.class_count + 1
         self._position_done = 0
         self._dynamics_steps = dynamics_steps(count, sets.recipe.batch_size)
@@ -218,6 +222,7 @@ class FeatureStage:
             )
             yield None
         self.table[:, len(POSITION_FEATURE_NAMES) :] = dynamics_features(self._dynamics)
+        self.is_unlearned[...] = unlearned(self._dynamics)
 
     def capture(self) -> dict[str, Tensor]:
         """Return the columns so far and the classifier on its way."""

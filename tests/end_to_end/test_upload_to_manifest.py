@@ -72,6 +72,7 @@ def test_upload_to_manifest_over_http(service: Service) -> None:
         "random",
         "el2n",
         "cosine",
+        "knn_shapley",
         "mts_weighted",
         "mts_selected",
     }

@@ -18,7 +18,7 @@ from mts_core.pipeline import (
     run_pipeline,
     save_pipeline_state,
 )
-from mts_core.pipeline_config import MethodName
+from mts_core.pipeline_config import BaselineChoice, MethodName
 
 QUICK: Mapping[str, object] = {"classifier": "linear", "evaluation_seeds": 2}
 SHORT: Mapping[str, Mapping[str, object]] = {
@@ -62,6 +62,30 @@ def test_a_method_has_rows_and_features_of_its_own(method: str) -> None:
     assert ((result.scores > 0) & (result.scores <= 1)).all()
 
 
+def test_every_baseline_can_be_measured_beside_the_method() -> None:
+    data, _ = make_data(pool_size=60, reference_size=9, test_size=30)
+    config = quick_config("mts", baselines=list(BaselineChoice))
+    rows = finish(data, config).report["rows"]
+    assert [row["method"] for row in rows] == [
+        "no_selection",
+        "reference_only",
+        *BaselineChoice,
+        "mts_weighted",
+        "mts_selected",
+    ]
+
+
+def test_a_learned_baseline_has_the_scores_of_a_job_of_that_method() -> None:
+    data, _ = make_data(pool_size=60, reference_size=9, test_size=30)
+    own = finish(data, quick_config("meta_weight_net", baselines=[]))
+    beside = finish(data, quick_config("mts", baselines=["meta_weight_net"]))
+    (weighted,) = (row for row in own.report["rows"] if row["method"] == "meta_weight_net_weighted")
+    (baseline,) = (row for row in beside.report["rows"] if row["method"] == "meta_weight_net")
+    assert {**baseline, "method": ""} == {**weighted, "method": ""}
+    alone = finish(data, quick_config("mts", evaluate=False))
+    assert np.array_equal(alone.ranks, beside.ranks)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     "test_size",
@@ -69,8 +93,8 @@ def test_a_method_has_rows_and_features_of_its_own(method: str) -> None:
 )
 def test_a_resumed_run_ends_bit_by_bit_alike(method: str, test_size: int, tmp_path: Path) -> None:
     data, _ = make_data(pool_size=60, reference_size=9, test_size=test_size)
-    config = quick_config(method)
-    shares = {Phase.TRAIN: 0.5, Phase.EVALUATE: 0.6}
+    config = quick_config(method, baselines=["cosine", "knn_shapley", "meta_weight_net"])
+    shares = {Phase.TRAIN: 0.7, Phase.EVALUATE: 0.6}
     states = {}
     reports = []
     for report in run_pipeline(data, config, seed=0):

@@ -39,6 +39,7 @@ ROWS = [
     "random",
     "el2n",
     "cosine",
+    "knn_shapley",
     "mts_weighted",
     "mts_selected",
 ]
@@ -270,6 +271,9 @@ def test_images_run_with_the_network_and_with_heads(
         ({"encoder": "vgg"}, "encoder"),
         ({"evaluate": "yes"}, "evaluate"),
         ({"keep": 0}, "keep"),
+        ({"baselines": "cosine"}, "baselines"),
+        ({"baselines": ["magic"]}, "baselines"),
+        ({"baselines": ["cosine", "cosine"]}, "baselines"),
     ],
 )
 def test_settings_outside_their_range_name_their_field(
