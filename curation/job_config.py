@@ -18,7 +18,14 @@ class JobConfig(BaseModel):
     # Strict, so that true is no number and "3" no count.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, title="mts")
 
-    encoder: Literal["auto", "identity", "efficientnet_lite0", "pixels_pca"] = Field(
+    encoder: Literal[
+        "auto",
+        "identity",
+        "efficientnet_lite0",
+        "pixels_pca",
+        "table_scaled",
+        "table_quantiles",
+    ] = Field(
         "auto",
         description="Space for position features; auto takes the view in which the reference set"
         " predicts itself best.",

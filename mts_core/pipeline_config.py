@@ -21,6 +21,8 @@ class EncoderChoice(StrEnum):
     IDENTITY = "identity"
     EFFICIENTNET_LITE0 = "efficientnet_lite0"
     PIXELS_PCA = "pixels_pca"
+    TABLE_SCALED = "table_scaled"
+    TABLE_QUANTILES = "table_quantiles"
 
 
 class ClassifierChoice(StrEnum):

@@ -104,7 +104,9 @@ class EncodeStage:
 
     def __init__(self, context: RunContext, chosen: str | None) -> None:
         wish = EncoderChoice(chosen) if chosen else context.config.encoder
-        encoder, self.candidate_losses = choose_encoder(context.data, wish, context.device)
+        encoder, self.candidate_losses = choose_encoder(
+            context.data, wish, seed=context.seed, device=context.device
+        )
         self.encoder = encoder.name
         self.encoding = PoolEncoding(context.data, encoder, seed=context.seed)
 
