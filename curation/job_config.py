@@ -23,6 +23,7 @@ class JobConfig(BaseModel):
         "identity",
         "efficientnet_lite0",
         "pixels_pca",
+        "hog",
         "table_scaled",
         "table_quantiles",
     ] = Field(

@@ -21,6 +21,7 @@ class EncoderChoice(StrEnum):
     IDENTITY = "identity"
     EFFICIENTNET_LITE0 = "efficientnet_lite0"
     PIXELS_PCA = "pixels_pca"
+    HOG = "hog"
     TABLE_SCALED = "table_scaled"
     TABLE_QUANTILES = "table_quantiles"
 

@@ -12,6 +12,7 @@ from mts_core.curation_data import CurationData, InputKind
 from mts_core.encoders.conditioning import fit_conditioning
 from mts_core.encoders.efficientnet_lite0 import EfficientNetLite0Encoder
 from mts_core.encoders.fit_sample import fit_sample
+from mts_core.encoders.gradients import GradientEncoder
 from mts_core.encoders.identity import IdentityEncoder
 from mts_core.encoders.pixels import PixelEncoder
 from mts_core.encoders.protocol import Encoder
@@ -22,7 +23,11 @@ from mts_core.pipeline_config import EncoderChoice
 
 _CANDIDATES: Final[Mapping[InputKind, Sequence[EncoderChoice]]] = MappingProxyType(
     {
-        InputKind.IMAGE: (EncoderChoice.PIXELS_PCA, EncoderChoice.EFFICIENTNET_LITE0),
+        InputKind.IMAGE: (
+            EncoderChoice.PIXELS_PCA,
+            EncoderChoice.HOG,
+            EncoderChoice.EFFICIENTNET_LITE0,
+        ),
         InputKind.EMBEDDING: (EncoderChoice.IDENTITY,),
         InputKind.TABLE: (EncoderChoice.TABLE_SCALED, EncoderChoice.TABLE_QUANTILES),
     }
@@ -92,6 +97,8 @@ def make_encoder(
     match name:
         case EncoderChoice.PIXELS_PCA:
             return PixelEncoder(_image_shape(shape))
+        case EncoderChoice.HOG:
+            return GradientEncoder()
         case EncoderChoice.EFFICIENTNET_LITE0:
             return EfficientNetLite0Encoder(_image_shape(shape), device)
         case EncoderChoice.TABLE_SCALED | EncoderChoice.TABLE_QUANTILES:

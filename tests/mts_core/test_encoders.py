@@ -129,7 +129,7 @@ def test_auto_takes_the_view_in_which_the_reference_set_predicts_itself() -> Non
     encoder, losses = choose_encoder(_data(images, labels), EncoderChoice.AUTO, seed=0, device=CPU)
     assert encoder.name == min(losses, key=lambda name: losses[name])
     assert encoder.name == "pixels_pca"
-    assert set(losses) == {"pixels_pca", "efficientnet_lite0"}
+    assert set(losses) == {"pixels_pca", "hog", "efficientnet_lite0"}
 
 
 def test_embeddings_are_taken_as_they_are() -> None:
