@@ -10,6 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from curation.errors import InvalidInputError
 
 Auto = Literal["auto"]
+# A model of a library by its name there, never a path.
+LibraryModel = Annotated[
+    str,
+    Field(
+        pattern=r"^(sentence_transformers|timm):[A-Za-z0-9][A-Za-z0-9_.-]*"
+        r"(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$",
+        max_length=140,
+        examples=["timm:resnet18", "sentence_transformers:intfloat/e5-small-v2"],
+    ),
+]
 
 
 class JobConfig(BaseModel):
@@ -18,15 +28,20 @@ class JobConfig(BaseModel):
     # Strict, so that true is no number and "3" no count.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, title="mts")
 
-    encoder: Literal[
-        "auto",
-        "identity",
-        "efficientnet_lite0",
-        "pixels_pca",
-        "hog",
-        "table_scaled",
-        "table_quantiles",
-    ] = Field(
+    encoder: (
+        Literal[
+            "auto",
+            "identity",
+            "efficientnet_lite0",
+            "pixels_pca",
+            "hog",
+            "table_scaled",
+            "table_quantiles",
+            "minilm",
+            "tfidf_svd",
+        ]
+        | LibraryModel
+    ) = Field(
         "auto",
         description="Space for position features; auto takes the view in which the reference set"
         " predicts itself best.",
@@ -175,6 +190,8 @@ def _kind(schema: Mapping[str, Any]) -> str:  # One alternative of a property.
             return "true or false"
         case "null":
             return "null"
+        case "string" if "pattern" in schema:
+            return f"of the form {' or '.join(schema['examples'])}"
         case _:
             values = schema.get("enum") or [schema.get("const")]
             return " or ".join(f'"{value}"' for value in values)

@@ -14,8 +14,6 @@ from curation.feature_columns import FeatureColumn, check_columns_agree, columns
 from curation.identifiers import DatasetId, WorkspaceId
 from curation.models import Dataset, DatasetState, Modality, Role
 
-# Texts are validated already, but no encoder reads them yet.
-TRAINABLE_MODALITIES = frozenset({Modality.IMAGE, Modality.EMBEDDING, Modality.TABULAR})
 _NAMES_SHOWN = 5
 
 
@@ -60,7 +58,6 @@ def check_datasets(session: Session, workspace_id: WorkspaceId, request: JobRequ
     reference = _ready_dataset(
         session, workspace_id, request.reference_id, Role.REFERENCE, "reference_id"
     )
-    _check_modality(synthetic)
     _check_pair(synthetic, reference, "reference_id")
     if request.test_id is not None:
         test = _ready_dataset(session, workspace_id, request.test_id, Role.TEST, "test_id")
@@ -104,17 +101,6 @@ def _readiness_cure(dataset: Dataset) -> str:
             return "Wait until its validation is done."
         case _:
             return dataset.failure_cure or "Upload a content that passes validation."
-
-
-def _check_modality(synthetic: Dataset) -> None:
-    if synthetic.modality not in TRAINABLE_MODALITIES:
-        works = ", ".join(sorted(TRAINABLE_MODALITIES))
-        raise InvalidInputError(
-            "UNSUPPORTED_MODALITY",
-            f"Jobs cannot run on {synthetic.modality} datasets.",
-            field="synthetic_id",
-            cure=f"Jobs run on {works} datasets; encode the samples and upload embeddings.",
-        )
 
 
 def _check_pair(synthetic: Dataset, other: Dataset, field: str) -> None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 from mts_core.errors import ConfigError
+from mts_core.library_models import LibraryModel, parse_library_model
 
 AUTO: Final = "auto"
 Auto = Literal["auto"]
@@ -24,6 +25,8 @@ class EncoderChoice(StrEnum):
     HOG = "hog"
     TABLE_SCALED = "table_scaled"
     TABLE_QUANTILES = "table_quantiles"
+    MINILM = "minilm"
+    TFIDF_SVD = "tfidf_svd"
 
 
 class ClassifierChoice(StrEnum):
@@ -73,7 +76,7 @@ class PipelineConfig:
         ConfigError: A value lies outside its range or names no known choice.
     """
 
-    encoder: EncoderChoice = _setting(
+    encoder: EncoderChoice | LibraryModel = _setting(
         EncoderChoice.AUTO,
         text="Space for position features; auto takes the view in which the reference set "
         "predicts itself best.",
@@ -149,7 +152,9 @@ class PipelineConfig:
             ConfigError: A value lies outside its range or names no known choice.
         """
         for name, kind in _CHOICES.items():
-            _check_choice(name, getattr(self, name), kind)
+            value = getattr(self, name)
+            if not isinstance(value, LibraryModel):
+                _check_choice(name, value, kind)
         for item in dataclasses.fields(self):
             if item.name not in _CHOICES:
                 _check_value(item, getattr(self, item.name))
@@ -160,6 +165,19 @@ _CHOICES: Final[dict[str, type[StrEnum]]] = {
     "classifier": ClassifierChoice,
     "alignment": AlignmentChoice,
 }
+
+
+def parse_encoder(text: str) -> EncoderChoice | LibraryModel:
+    """Return the encoder that a name means.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    model = parse_library_model(text)
+    if model is not None:
+        return model
+    _check_choice("encoder", text, EncoderChoice)
+    return EncoderChoice(text)
 
 
 def pipeline_config_from_mapping(values: Mapping[str, object]) -> PipelineConfig:
@@ -177,7 +195,9 @@ def pipeline_config_from_mapping(values: Mapping[str, object]) -> PipelineConfig
             raise ConfigError(f"There is no setting named {key!r}.", field=key)
     settings: dict[str, Any] = dict(values)  # Any: checked field by field on construction.
     for name, kind in _CHOICES.items():
-        if name in settings:
+        if name == "encoder" and isinstance(settings.get(name), str):
+            settings[name] = parse_encoder(settings[name])
+        elif name in settings:
             _check_choice(name, settings[name], kind)
             settings[name] = kind(settings[name])
     return PipelineConfig(**settings)
@@ -186,8 +206,9 @@ def pipeline_config_from_mapping(values: Mapping[str, object]) -> PipelineConfig
 def config_to_json(config: PipelineConfig) -> dict[str, object]:
     """Return the settings as JSON values, field by field in order of declaration."""
     return {
-        name: str(value) if isinstance(value, StrEnum) else value
-        for name, value in dataclasses.asdict(config).items()
+        item.name: str(value) if isinstance(value, StrEnum | LibraryModel) else value
+        for item in dataclasses.fields(config)
+        for value in [getattr(config, item.name)]
     }
 
 

@@ -1,7 +1,8 @@
-"""Over HTTP, with every process of the service: tables go the same way as images."""
+"""Over HTTP, with every process of the service: tables and texts go the same way as images."""
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,13 +39,19 @@ def patients(count: int, *, seed: int, cities: Sequence[str] = ("Rome", "Oslo"))
     return rows
 
 
-def run(service: Service, sets: Mapping[str, tuple[str, bytes]], **said: Any) -> dict[str, Any]:
+def run(
+    service: Service,
+    sets: Mapping[str, tuple[str, bytes]],
+    *,
+    config: Mapping[str, Any] | None = None,
+    **said: Any,
+) -> dict[str, Any]:
     ids = {}
     for role, (file_name, content) in sets.items():
         dataset = service.upload(role, file_name, content, **said)
         assert dataset["state"] == "ready", dataset
         ids[f"{role}_id"] = dataset["id"]
-    return service.run_job(**ids, config=TINY_CONFIG, seed=3)
+    return service.run_job(**ids, config={**TINY_CONFIG, **(config or {})}, seed=3)
 
 
 def manifest(service: Service, job: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -89,3 +96,52 @@ def test_tables_that_do_not_agree_are_refused_with_the_column(service: Service) 
     problem = service.request("POST", "/v1/jobs", 422, json=request)
     assert (problem["reason"], problem["field"]) == ("COLUMNS_DIFFER", "reference_id")
     assert "'height'" in problem["detail"]
+
+
+WORDS = {
+    "praise": ("lovely", "excellent", "a joy", "well made", "worth every penny"),
+    "complaint": ("broken", "awful", "a waste", "badly made", "far too dear"),
+}
+
+
+def reviews(count: int, *, seed: int) -> Rows:
+    """Texts whose class shows in their words."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for index in range(count):
+        label = ("praise", "complaint")[index % 2]
+        one, other = generator.choice(WORDS[label], 2, replace=False)
+        text = f"The kettle was {one} and {other}."
+        rows.append({"id": f"r{index}", "text": text, "label": label, "stars": index % 5})
+    return rows
+
+
+def test_texts_are_curated_and_come_back_with_their_weights(service: Service) -> None:
+    pool = reviews(60, seed=1)
+    sets = {
+        "synthetic": ("pool.csv", csv_of(pool)),
+        "reference": ("reference.csv", csv_of(reviews(16, seed=2))),
+    }
+    job = run(service, sets)
+    rows = manifest(service, job)
+    assert [row["text"] for row in rows] == [row["text"] for row in pool]
+    assert [row["stars"] for row in rows] == [row["stars"] for row in pool]
+    lines = service.download(f"/v1/jobs/{job['id']}/manifest", format="jsonl").decode().splitlines()
+    first = json.loads(lines[0])
+    assert (first["sample_id"], first["text"], first["label_name"]) == (
+        "r0",
+        pool[0]["text"],
+        "praise",
+    )
+    report = service.request("GET", f"/v1/jobs/{job['id']}/report")
+    assert set(report["encoder_log_losses"]) == {"tfidf_svd", "minilm"}
+
+
+def test_model_that_no_worker_has_fails_the_job_with_a_cure(service: Service) -> None:
+    sets = {
+        "synthetic": ("pool.csv", csv_of(reviews(20, seed=1))),
+        "reference": ("reference.csv", csv_of(reviews(8, seed=2))),
+    }
+    job = run(service, sets, config={"encoder": "sentence_transformers:nobody/has-this"})
+    assert (job["state"], job["failure"]["reason"]) == ("failed", "INVALID_DATA")
+    assert "hf download nobody/has-this" in job["failure"]["detail"]

@@ -1,10 +1,19 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from mts_core.curation_data import CurationData
+from mts_core.encoders import choose_encoder
 from mts_core.encoders.gradients import ORIENTATIONS, GradientEncoder, orientation_votes
+from mts_core.encoders.timm_images import ImageNetwork, NetworkEncoder
+from mts_core.errors import ConfigError
+from mts_core.library_models import Library, LibraryModel
+
+CPU = torch.device("cpu")
 
 
 def _images(count: int, channels: int = 3, side: int = 48, seed: int = 0) -> NDArray[np.uint8]:
@@ -64,3 +73,48 @@ def test_images_of_any_size_are_described() -> None:
     for shape in ((1, 1, 1, 1), (2, 3, 10, 70), (1, 1, 28, 28)):
         images = np.random.default_rng(0).integers(0, 256, size=shape, dtype=np.uint8)
         assert GradientEncoder().encode(images).shape == (shape[0], GradientEncoder.dimension)
+
+
+class _ChannelMeans(nn.Module):
+    """Stands for a pretrained network: three numbers that a test can predict."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        assert images.shape[1:] == (3, 6, 6)
+        return images.mean(dim=(2, 3))
+
+
+NETWORK = ImageNetwork(_ChannelMeans(), (6, 6), (0.5, 0.4, 0.3), (0.2, 0.1, 0.5))
+
+
+def test_network_sees_images_as_it_was_trained_on_them() -> None:
+    images = np.full((70, 3, 12, 20), 51, dtype=np.uint8)
+    encoder = NetworkEncoder("timm:means", NETWORK, CPU)
+    expected = (51 / 255 - np.array(NETWORK.mean)) / np.array(NETWORK.deviation)
+    vectors = encoder.encode(images)
+    assert vectors.shape == (70, encoder.dimension)
+    # Single precision.
+    assert np.allclose(vectors, expected, atol=1e-5)
+
+
+def test_network_reads_grey_images_as_colour() -> None:
+    encoder = NetworkEncoder("timm:means", NETWORK, CPU)
+    grey = _images(2, channels=1)
+    assert np.allclose(encoder.encode(grey), encoder.encode(np.repeat(grey, 3, axis=1)))
+
+
+def test_missing_library_is_named_with_a_cure() -> None:
+    # timm is an optional extra, which no lock of this repository installs.
+    images = _images(4)
+    data = CurationData(
+        pool_inputs=images,
+        pool_labels=np.arange(4) % 2,
+        pool_is_real=np.zeros(4, dtype=bool),
+        reference_inputs=images,
+        reference_labels=np.arange(4) % 2,
+        test_inputs=None,
+        test_labels=None,
+        class_count=2,
+    )
+    with pytest.raises(ConfigError, match=r"pip install winnow\[timm\]") as refused:
+        choose_encoder(data, LibraryModel(Library.TIMM, "resnet18"), seed=0, device=CPU)
+    assert refused.value.field == "encoder"

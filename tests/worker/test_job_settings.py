@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from curation.errors import InvalidInputError
 from curation.job_config import job_config_schemas, resolve_job_config
+from mts_core.errors import ConfigError
 from mts_core.pipeline_config import (
     PipelineConfig,
     config_to_json,
@@ -49,7 +51,40 @@ def test_choices_are_the_same_on_both_sides(name: str) -> None:
     kind = type(FIELDS[name].default)
     assert issubclass(kind, StrEnum)
 
-    assert PROPERTIES[name]["enum"] == [str(member) for member in kind]
+    named = [schema["enum"] for schema in alternatives(name) if "enum" in schema]
+    assert named == [[str(member) for member in kind]]
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        "timm:resnet18.a1_in1k",
+        "timm:../weights",
+        "timm:/etc/passwd",
+        "timm:a/b/c",
+        "timm:",
+        "sentence_transformers:intfloat/e5-small-v2",
+        "sentence_transformers:",
+        "sentence_transformers:.hidden",
+        "sentence_transformers:owner/",
+        "sentence_transformers:name\n",
+        "torchvision:resnet18",
+        "resnet18",
+        f"timm:{'a' * 140}",
+    ],
+)
+def test_both_sides_agree_on_what_is_a_name_of_a_model(encoder: str) -> None:
+    is_name = encoder in {"timm:resnet18.a1_in1k", "sentence_transformers:intfloat/e5-small-v2"}
+    if is_name:
+        resolved = resolve_job_config("mts", {"encoder": encoder})
+        assert resolved["encoder"] == encoder
+        assert config_to_json(pipeline_config_from_mapping(resolved)) == resolved
+        return
+    with pytest.raises(InvalidInputError) as refused:
+        resolve_job_config("mts", {"encoder": encoder})
+    assert refused.value.field == "config.encoder"
+    with pytest.raises(ConfigError):
+        pipeline_config_from_mapping({"encoder": encoder})
 
 
 @pytest.mark.parametrize("name", FIELDS)
