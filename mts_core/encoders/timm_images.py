@@ -83,13 +83,8 @@ def load_timm_network(model: LibraryModel) -> ImageNetwork:
         ConfigError: The worker lacks timm, or timm the model, or the cache its weights.
     """
     timm = _import_timm()
-    try:
-        repository = timm.models.get_pretrained_cfg(model.name).hf_hub_id
-    except (AttributeError, RuntimeError) as error:
-        raise ConfigError(
-            f"timm has no pretrained model {model.name!r}.", field="encoder"
-        ) from error
-    weights = try_to_load_from_cache(repository, _WEIGHTS_FILE) if repository else None
+    repository = _repository(timm, model.name)
+    weights = try_to_load_from_cache(repository, _WEIGHTS_FILE)
     if not isinstance(weights, str):
         raise ConfigError(
             f"The worker has no weights of {model} in its model cache; its operator can fetch "
@@ -114,6 +109,18 @@ def _import_timm() -> ModuleType:
             "The worker has no timm; its operator can install it with: pip install winnow[timm]",
             field="encoder",
         ) from error
+
+
+def _repository(timm: ModuleType, name: str) -> str:
+    """Return the repository of a pretrained network's weights."""
+    try:
+        known = timm.models.get_pretrained_cfg(name)
+    except RuntimeError:
+        # The architecture is there, but not with the tag that follows the dot.
+        known = None
+    if known is None or not known.hf_hub_id:
+        raise ConfigError(f"timm has no pretrained network {name!r}.", field="encoder")
+    return str(known.hf_hub_id)
 
 
 def _per_channel(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
