@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from embedding_jobs import TINY_CONFIG
 from service import Service
 
@@ -116,6 +117,7 @@ def reviews(count: int, *, seed: int) -> Rows:
     return rows
 
 
+@pytest.mark.slow  # Loading the model of language takes most of it.
 def test_texts_are_curated_and_come_back_with_their_weights(service: Service) -> None:
     pool = reviews(60, seed=1)
     sets = {
@@ -137,6 +139,7 @@ def test_texts_are_curated_and_come_back_with_their_weights(service: Service) ->
     assert set(report["encoder_log_losses"]) == {"tfidf_svd", "minilm"}
 
 
+@pytest.mark.slow  # The same.
 def test_model_that_no_worker_has_fails_the_job_with_a_cure(service: Service) -> None:
     sets = {
         "synthetic": ("pool.csv", csv_of(reviews(20, seed=1))),
