@@ -81,17 +81,20 @@ def _allowed(schema: Mapping[str, Any]) -> str:  # A property of a JSON Schema.
 
 
 def _kind(schema: Mapping[str, Any]) -> str:  # One alternative of a property.
+    if "pattern" in schema:
+        return f"of the form {' or '.join(schema['examples'])}"
     match schema.get("type"):
         case "integer":
-            return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+            text = f"a whole number from {schema['minimum']} to {schema['maximum']}"
         case "number":
-            return f"a number from {schema['minimum']:g} to {schema['maximum']:g}"
+            text = f"a number from {schema['minimum']:g} to {schema['maximum']:g}"
         case "boolean":
-            return "true or false"
+            text = "true or false"
         case "null":
-            return "null"
+            text = "null"
         case "array":
-            return f"a list without repetition of {_kind(schema['items'])}"
+            text = f"a list without repetition of {_kind(schema['items'])}"
         case _:
             values = schema.get("enum") or [schema.get("const")]
-            return " or ".join(f'"{value}"' for value in values)
+            text = " or ".join(f'"{value}"' for value in values)
+    return text

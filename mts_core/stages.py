@@ -20,7 +20,7 @@ from mts_core.dynamics_features import (
 )
 from mts_core.encoders import choose_encoder
 from mts_core.feature_table import OFFLINE_FEATURE_NAMES
-from mts_core.pipeline_config import EncoderChoice, PipelineConfig
+from mts_core.pipeline_config import PipelineConfig, parse_encoder
 from mts_core.pipeline_report import Phase
 from mts_core.plain_training import TrainingRecipe
 from mts_core.pool_encoding import PoolEncoding
@@ -99,8 +99,10 @@ class EncodeStage:
     phase = Phase.ENCODE
 
     def __init__(self, context: RunContext, chosen: str | None) -> None:
-        wish = EncoderChoice(chosen) if chosen else context.config.encoder
-        encoder, self.candidate_losses = choose_encoder(context.data, wish, context.device)
+        wish = parse_encoder(chosen) if chosen else context.config.encoder
+        encoder, self.candidate_losses = choose_encoder(
+            context.data, wish, seed=context.seed, device=context.device
+        )
         self.encoder = encoder.name
         self.encoding = PoolEncoding(context.data, encoder, seed=context.seed)
 
