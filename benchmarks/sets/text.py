@@ -66,31 +66,55 @@ def text() -> QualitySet:
 
     Source: [miller1995wordnet]; glosses.jsonl.gz is under WordNet's licence, in WORDNET-LICENSE.
     """
+    written = write_text()
+    glosses = [definition["gloss"] for definition in (*written.reference, *written.test)]
+    vectors = embed([*written.sentences, *glosses])
+    ends = np.cumsum([len(written.sentences), len(written.reference)])
+    pool_inputs, reference_inputs, test_inputs = np.split(vectors, ends)
+    classes = np.arange(len(LOOKALIKES))
+    return make_set(
+        "text",
+        tuple(LOOKALIKES),
+        pool=Pool(pool_inputs, np.array(written.labels, dtype=np.int64), written.quality),
+        reference=(reference_inputs, np.repeat(classes, REFERENCE_PER_CLASS)),
+        test=(test_inputs, np.repeat(classes, TEST_PER_CLASS)),
+    )
+
+
+@dataclass(frozen=True)
+class WrittenSet:
+    """The set in words.
+
+    Attributes:
+        sentences: The pool.
+        labels: Place of each sentence's claimed topic among the classes.
+        quality: What is right or wrong with each sentence.
+        reference: Definitions of the reference set, class by class.
+        test: Definitions of the test set, class by class.
+    """
+
+    sentences: list[str]
+    labels: list[int]
+    quality: list[Quality]
+    reference: list[Definition]
+    test: list[Definition]
+
+
+def write_text() -> WrittenSet:
+    """Return the set in words; every definition serves one sample alone, copies apart."""
     generator = np.random.default_rng(SEED)
     definitions = _read_definitions(generator)
-    names = tuple(LOOKALIKES)
-    reference = [definitions.take(name) for name in names for _ in range(REFERENCE_PER_CLASS)]
-    test = [definitions.take(name) for name in names for _ in range(TEST_PER_CLASS)]
+    reference = [definitions.take(name) for name in LOOKALIKES for _ in range(REFERENCE_PER_CLASS)]
+    test = [definitions.take(name) for name in LOOKALIKES for _ in range(TEST_PER_CLASS)]
     written = [
         (sentence, label, quality)
-        for label, name in enumerate(names)
+        for label, name in enumerate(LOOKALIKES)
         for quality, count in POOL_PER_CLASS.items()
         for sentence in _write(quality, name, count, definitions, generator)
     ]
-    order = generator.permutation(len(written))
-    sentences = [written[place][0] for place in order]
-    glosses = [definition["gloss"] for definition in (*reference, *test)]
-    vectors = embed([*sentences, *glosses])
-    ends = np.cumsum([len(sentences), len(reference)])
-    pool_inputs, reference_inputs, test_inputs = np.split(vectors, ends)
-    pool_labels = np.array([written[place][1] for place in order], dtype=np.int64)
-    return make_set(
-        "text",
-        names,
-        pool=Pool(pool_inputs, pool_labels, [written[place][2] for place in order]),
-        reference=(reference_inputs, np.repeat(np.arange(len(names)), REFERENCE_PER_CLASS)),
-        test=(test_inputs, np.repeat(np.arange(len(names)), TEST_PER_CLASS)),
-    )
+    shuffled = [written[place] for place in generator.permutation(len(written))]
+    sentences, labels, quality = (list(column) for column in zip(*shuffled, strict=True))
+    return WrittenSet(sentences, labels, quality, reference, test)
 
 
 @dataclass(frozen=True)
