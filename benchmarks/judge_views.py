@@ -18,7 +18,7 @@ Encode = Callable[[NDArray[np.generic]], NDArray[np.float32]]
 
 HOG_CELLS: Final = 5
 """Cells a side of an image, for histograms of oriented gradients."""
-RANDOM_FEATURES: Final = 512
+RANDOM_FEATURES: Final = 2048
 RANDOM_VIEW_SEED: Final = 96
 
 

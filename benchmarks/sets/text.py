@@ -30,16 +30,16 @@ LOOKALIKES: Final[Mapping[str, str]] = {
     "substance": "artifact",
 }
 """The topic that wrong labels are mostly drawn from, by the topic that they claim."""
-LOOKALIKE_SHARE: Final = 0.6
+LOOKALIKE_SHARE: Final = 0.85
 REFERENCE_PER_CLASS: Final = 10
 TEST_PER_CLASS: Final = 120
 COPIES: Final = 5
 """Sentences about the same duplicated definition."""
 POOL_PER_CLASS: Final[Mapping[Quality, int]] = {
     Quality.GOOD: 140,
-    Quality.WRONG_LABEL: 105,
-    Quality.OFF_DISTRIBUTION: 50,
-    Quality.STYLE: 35,
+    Quality.WRONG_LABEL: 126,
+    Quality.OFF_DISTRIBUTION: 42,
+    Quality.STYLE: 22,
     Quality.DUPLICATE: 20,
 }
 """Pool samples of each quality for each label: 350, of which 40 % are good."""
@@ -60,8 +60,8 @@ GARBLED_DROP: Final = 0.7
 def text() -> QualitySet:
     """Return 10 topics: 3500 templated sentences, 100 reference and 1200 test definitions.
 
-    The pool is 40 % good, 30 % about another topic than the label says (mostly its lookalike), 14 %
-    about topics of no class, 10 % garbled, and 6 % several sentences about one definition.
+    The pool is 40 % good, 36 % about another topic than the label says (mostly its lookalike), 12 %
+    about topics of no class, 6 % garbled, and 6 % several sentences about one definition.
     Sentences and definitions are given as MiniLM embeddings.
 
     Source: [miller1995wordnet]; glosses.jsonl.gz is under WordNet's licence, in WORDNET-LICENSE.
