@@ -81,7 +81,7 @@ def histogram_view(images: NDArray[np.generic]) -> NDArray[np.float32]:
     Args:
         images: [sample, channel, height, width] uint8.
 
-    Source: [dalal2005histograms].
+    Source: [dalal2005hog].
     """
     is_colour = images.shape[1] > 1
     cells = tuple(max(length // HOG_CELLS, 2) for length in images.shape[2:])

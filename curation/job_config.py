@@ -43,6 +43,13 @@ def resolve_job_config(
         raise _refusal(model, error) from error
 
 
+def allowed_values(
+    schema: Mapping[str, Any],  # A property of a JSON Schema.
+) -> str:
+    """Return in words which values a setting's schema allows."""
+    return " or ".join(_kind(part) for part in schema.get("anyOf", [schema]))
+
+
 def _refusal(model: type[BaseModel], error: ValidationError) -> InvalidInputError:
     first = error.errors(include_url=False, include_context=False)[0]
     key = str(first["loc"][0])
@@ -52,7 +59,7 @@ def _refusal(model: type[BaseModel], error: ValidationError) -> InvalidInputErro
         "OUT_OF_RANGE",
         f"{key} is {_shown(first['input'])}, which is not allowed.",
         field=f"config.{key}",
-        cure=f"{key} has to be {_allowed(model.model_json_schema()['properties'][key])}.",
+        cure=f"{key} has to be {allowed_values(model.model_json_schema()['properties'][key])}.",
     )
 
 
@@ -74,10 +81,6 @@ _LONGEST_SHOWN = 80
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
-
-
-def _allowed(schema: Mapping[str, Any]) -> str:  # A property of a JSON Schema.
-    return " or ".join(_kind(part) for part in schema.get("anyOf", [schema]))
 
 
 def _kind(schema: Mapping[str, Any]) -> str:  # One alternative of a property.
