@@ -98,11 +98,21 @@ class EncodeStage:
 
     phase = Phase.ENCODE
 
-    def __init__(self, context: RunContext, chosen: str | None) -> None:
+    def __init__(
+        self, context: RunContext, chosen: str | None, losses: Mapping[str, float]
+    ) -> None:
+        """Choose the encoder, or take the one that an earlier attempt has chosen.
+
+        Args:
+            context: The run.
+            chosen: Name of the encoder that was chosen, or none.
+            losses: What the candidates lost when it was chosen.
+        """
         wish = parse_encoder(chosen) if chosen else context.config.encoder
-        encoder, self.candidate_losses = choose_encoder(
+        encoder, measured = choose_encoder(
             context.data, wish, seed=context.seed, device=context.device
         )
+        self.candidate_losses = dict(losses) if chosen else measured
         self.encoder = encoder.name
         self.encoding = PoolEncoding(context.data, encoder, seed=context.seed)
 
