@@ -23,13 +23,13 @@ class JobConfig(BaseModel):
         description="Space for position features; auto takes the view in which the reference set"
         " predicts itself best.",
     )
-    classifier: Literal["auto", "linear", "mlp", "cnn"] = Field(
+    classifier: Literal["auto", "linear", "mlp", "cnn", "resnet20"] = Field(
         "auto", description="Model to train; auto takes a small network on the encoding."
     )
     alignment: Literal["auto", "head", "exact", "finite_difference"] = Field(
         "auto",
         description="Estimator of gradient alignment; auto takes the last layer's closed form for"
-        " heads and the exact one for the convolutional network.",
+        " heads and the exact one for the convolutional networks.",
     )
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = Field(
         "auto", description="Training steps of the weighting run."

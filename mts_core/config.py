@@ -14,6 +14,12 @@ class ClassifierKind(StrEnum):
     LINEAR = "linear"
     MLP = "mlp"
     CNN = "cnn"
+    RESNET20 = "resnet20"
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether the classifier is a network on images instead of a head on vectors."""
+        return self in {ClassifierKind.CNN, ClassifierKind.RESNET20}
 
 
 class AlignmentKind(StrEnum):

@@ -30,6 +30,7 @@ class ClassifierChoice(StrEnum):
     LINEAR = "linear"
     MLP = "mlp"
     CNN = "cnn"
+    RESNET20 = "resnet20"
 
 
 class AlignmentChoice(StrEnum):
@@ -81,7 +82,7 @@ class PipelineConfig:
     alignment: AlignmentChoice = _setting(
         AlignmentChoice.AUTO,
         text="Estimator of gradient alignment; auto takes the last layer's closed form for heads "
-        "and the exact one for the convolutional network.",
+        "and the exact one for the convolutional networks.",
     )
     steps: int | Auto = _setting(
         AUTO, text="Training steps of the weighting run.", low=1, high=1_000_000, symbol="T"

@@ -245,6 +245,7 @@ def test_right_labels_get_the_higher_scores() -> None:
     ("classifier", "encoder"),
     [
         (ClassifierChoice.CNN, EncoderChoice.PIXELS_PCA),
+        (ClassifierChoice.RESNET20, EncoderChoice.PIXELS_PCA),
         (ClassifierChoice.MLP, EncoderChoice.AUTO),
     ],
 )
