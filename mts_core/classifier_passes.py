@@ -1,6 +1,7 @@
 """Runs the classifier over batches: per-sample losses, weighted gradients, the reference pass."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ from mts_core.alignment import head_direction, loss_residuals
 from mts_core.axes import Hidden, Logits, ParameterTensors, PerSample, Scalar
 from mts_core.classifiers import Classifier
 from mts_core.config import MtsConfig
+from mts_core.layer_taps import LayerTaps
 from mts_core.training_data import LabelledInputs
 
 _CPU_IMAGES_AT_ONCE: Final = 128
@@ -64,12 +66,15 @@ class BatchForward:
         hidden: Penultimate features, without a graph.
         residuals: Softmax minus one-hot, without a graph.
         graph_losses: Losses by parts with their graphs; empty where memory does not hold them.
+        taps: What the layers saw, by parts; empty where it was not asked for, or where memory does
+            not hold it.
     """
 
     losses: PerSample
     hidden: Hidden
     residuals: Logits
     graph_losses: tuple[Tensor, ...]
+    taps: tuple[LayerTaps, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,11 @@ class ReferencePass:
 
 
 def forward_batch(
-    classifier: Classifier, batch: LabelledInputs, settings: PassSettings
+    classifier: Classifier,
+    batch: LabelledInputs,
+    settings: PassSettings,
+    *,
+    is_tapped: bool = False,
 ) -> BatchForward:
     """Return losses and penultimate features of a batch at the present parameters.
 
@@ -102,13 +111,18 @@ def forward_batch(
         classifier: The network.
         batch: Raw inputs and classes.
         settings: Memory bound and precision.
+        is_tapped: Whether to record what the layers see, where the graph is kept.
     """
     bound = settings.micro_batch_size
     is_kept = bound is None or batch.sample_count <= bound
     parts = []
+    taps: list[LayerTaps] = []
     with torch.set_grad_enabled(is_kept):
         for part in batch.split(settings.part_size(batch.inputs)):
-            hidden, logits = _call(classifier, part, settings)
+            if is_tapped and is_kept:
+                taps.append(LayerTaps())
+            with taps[-1].listen(classifier) if taps else nullcontext():
+                hidden, logits = _call(classifier, part, settings)
             losses = functional.cross_entropy(logits, part.labels, reduction="none")
             residuals = loss_residuals(logits.detach(), part.labels)
             parts.append((losses, hidden.detach(), residuals))
@@ -117,6 +131,7 @@ def forward_batch(
         hidden=torch.cat([hidden for _, hidden, _ in parts]),
         residuals=torch.cat([residuals for _, _, residuals in parts]),
         graph_losses=tuple(losses for losses, _, _ in parts) if is_kept else (),
+        taps=tuple(taps),
     )
 
 

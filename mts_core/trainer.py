@@ -35,6 +35,7 @@ from mts_core.gsnr import (
     measurable_batch_sizes,
     recent_critical_batch_size,
 )
+from mts_core.layer_taps import can_be_tapped, tapped_alignment
 from mts_core.meta_gradient import meta_gradient, normalised_weights
 from mts_core.meta_network import ONLINE_FEATURE_NAMES, MetaNetwork, score_from_logit
 from mts_core.online_features import Anchors, online_features, standardise_columns
@@ -84,6 +85,7 @@ class _StepPlan:
         is_measured: Whether the GSNR is measured.
         is_aligned: Whether alignments are needed for either.
         needs_body: Whether they need the gradient of all layers instead of the head's.
+        is_tapped: Whether the training pass records what the alignments can be taken from.
     """
 
     number: int
@@ -91,6 +93,7 @@ class _StepPlan:
     is_measured: bool
     is_aligned: bool
     needs_body: bool
+    is_tapped: bool
 
 
 @final
@@ -228,8 +231,9 @@ def _advance(
     state: TrainerState, pool: TrainingPool, reference: ReferenceSet, config: MtsConfig
 ) -> StepReport:
     plan = _plan_step(state.step + 1, config)
-    weighted = _weigh_batch(state, pool, config)
-    point = clone_parameters(state.classifier) if plan.needs_body else {}
+    weighted = _weigh_batch(state, pool, config, is_tapped=plan.is_tapped)
+    needs_point = plan.needs_body and not weighted.forward.taps
+    point = clone_parameters(state.classifier) if needs_point else {}
     gradient = _classifier_step(state, weighted, config)
     reference_batch = _draw_reference(reference, state.reference_sampler, state.device)
     seen = reference_pass(
@@ -256,7 +260,8 @@ def _plan_step(number: int, config: MtsConfig) -> _StepPlan:
     is_measured = config.gsnr_every > 0 and number % config.gsnr_every == 0
     is_aligned = is_meta_step or is_measured
     needs_body = is_aligned and config.alignment is not AlignmentKind.HEAD
-    return _StepPlan(number, is_meta_step, is_measured, is_aligned, needs_body)
+    is_tapped = is_aligned and config.alignment is AlignmentKind.EXACT
+    return _StepPlan(number, is_meta_step, is_measured, is_aligned, needs_body, is_tapped)
 
 
 def _watch(
@@ -270,14 +275,21 @@ def _watch(
     }
 
 
-def _weigh_batch(state: TrainerState, pool: TrainingPool, config: MtsConfig) -> _WeightedBatch:
+def _weigh_batch(
+    state: TrainerState, pool: TrainingPool, config: MtsConfig, *, is_tapped: bool
+) -> _WeightedBatch:
     indices = state.pool_sampler.draw()
     batch = LabelledInputs(
         _take(pool.inputs, indices, state.device), _take(pool.labels, indices, state.device)
     )
     is_real = _take(pool.is_real, indices, state.device)
     offline = _take(pool.offline_features, indices, state.device).to(state.dtype)
-    forward = forward_batch(state.classifier, batch, pass_settings(config))
+    forward = forward_batch(
+        state.classifier,
+        batch,
+        pass_settings(config),
+        is_tapped=is_tapped and can_be_tapped(state.classifier),
+    )
     online = standardise_columns(online_features(forward.hidden, batch.labels, state.anchors))
     scalars = torch.cat([offline, online], dim=1)
     logits = state.meta_network(scalars, batch.labels, is_real)
@@ -318,6 +330,9 @@ def _align(
             micro_batch_size=size,
         )
     with settings.precision(state.device):
+        if weighted.forward.taps:
+            shares = normalised_weights(weighted.weights.detach())
+            return tapped_alignment(weighted.forward.taps, line.direction, shares)
         return exact_alignment(state.classifier, weighted.batch, line, micro_batch_size=size)
 
 
