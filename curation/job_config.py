@@ -35,7 +35,9 @@ class JobConfig(BaseModel):
         "auto", description="Training steps of the weighting run."
     )
     batch_size: Annotated[int, Field(ge=2, le=1_048_576)] | Auto = Field(
-        "auto", description="Samples in a training batch."
+        "auto",
+        description="Samples in a training batch; auto starts with at most 256 and lets the"
+        " gradient's noise choose up to four times as many.",
     )
     micro_batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
         None, description="Samples held in memory at once; none takes the whole batch."

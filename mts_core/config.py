@@ -68,6 +68,9 @@ class MtsConfig:
     batch_size: int = _setting(
         512, text="Samples in a training batch.", low=2, high=1_048_576, symbol="N"
     )
+    chooses_batch_size: bool = _setting(
+        False, text="Whether the warm-up may raise the size of the batches after it."
+    )
     micro_batch_size: int | None = _setting(
         None,
         text="Samples that pass through the classifier at once; null means the whole batch.",

@@ -88,7 +88,12 @@ class PipelineConfig:
         AUTO, text="Training steps of the weighting run.", low=1, high=1_000_000, symbol="T"
     )
     batch_size: int | Auto = _setting(
-        AUTO, text="Samples in a training batch.", low=2, high=1_048_576, symbol="N"
+        AUTO,
+        text="Samples in a training batch; auto starts with at most 256 and lets the gradient's "
+        "noise choose up to four times as many.",
+        low=2,
+        high=1_048_576,
+        symbol="N",
     )
     micro_batch_size: int | None = _setting(
         None,

@@ -45,7 +45,8 @@ class ResolvedSettings:
 
     Attributes:
         pipeline: The job's settings; only the encoder and the share to keep may still be
-            automatic, since they follow from measurements.
+            automatic, since they follow from measurements. A batch size that follows from them
+            too is the one that the run starts with.
         mts: Settings of the trainer.
         evaluation_batch_size: Samples in a batch of plain training.
     """
@@ -99,6 +100,7 @@ def resolve_settings(config: PipelineConfig, data: CurationData) -> ResolvedSett
         alignment=_alignment(config.alignment, kind),
         steps=steps,
         batch_size=min(batch_size, len(data.pool_labels)),
+        chooses_batch_size=isinstance(config.batch_size, str),
         micro_batch_size=config.micro_batch_size,
         classifier_learning_rate=_number(
             config.classifier_learning_rate,

@@ -28,13 +28,8 @@ from mts_core.classifier_passes import (
 )
 from mts_core.classifiers import build_classifier, measure_input_scaling
 from mts_core.config import AlignmentKind, MtsConfig
-from mts_core.gsnr import (
-    Ladder,
-    MetaSample,
-    gsnr_ladder,
-    measurable_batch_sizes,
-    recent_critical_batch_size,
-)
+from mts_core.gsnr import MetaSample
+from mts_core.gsnr_tracking import is_gsnr_measured, measure_gsnr, settle_batch_size
 from mts_core.layer_taps import can_be_tapped, tapped_alignment
 from mts_core.meta_gradient import meta_gradient, normalised_weights
 from mts_core.meta_network import ONLINE_FEATURE_NAMES, MetaNetwork, score_from_logit
@@ -48,14 +43,12 @@ from mts_core.optimisers import (
     zeros_like_parameters,
 )
 from mts_core.seeds import derive_generator
-from mts_core.step_traces import GSNR_LADDER, fetch_finite, gsnr_traces, weight_traces
+from mts_core.step_traces import fetch_finite, weight_traces
 from mts_core.trainer_state import TrainerState
 from mts_core.training_data import LabelledInputs, ReferenceSet, TrainingPool, check_classes
 
 _UNTRACED: Final = ("classifier_gradient_norm", "reference_gradient_norm", "meta_gradient_norm")
 """Values that are only watched for becoming non-finite."""
-
-_RECENT_MEASUREMENTS: Final = 8
 
 LARGEST_WHOLE_REFERENCE: Final = 2048
 """Reference samples up to which the whole set is the meta batch of every step."""
@@ -114,6 +107,10 @@ class _WeightedBatch:
     scalars: FeatureColumns
     is_real: Tensor
     weights: PerSample
+
+    def meta_sample(self, alignment: PerSample) -> MetaSample:
+        """Return what the meta-gradient of any part of the batch can be put together from."""
+        return MetaSample(self.scalars, self.batch.labels, self.is_real, alignment)
 
 
 def start_training(
@@ -240,24 +237,25 @@ def _advance(
         state.classifier, reference_batch, pass_settings(config), is_head_only=not plan.needs_body
     )
     watched = _watch(weighted, seen, gradient)
-    measured: dict[str, float] = {}
+    measured: Mapping[str, float] = {}
     if plan.is_aligned:
         # The samples' gradients are those from before the step, the reference's from after it.
         alignment = _align(state, weighted, TangentLine(point, seen.direction), config)
         if plan.is_measured:
-            measured = _measure_gsnr(state, weighted, alignment, config)
+            measured = measure_gsnr(state, weighted.meta_sample(alignment), config)
         if plan.is_meta_step:
             watched["meta_gradient_norm"] = _meta_step(state, weighted, alignment, config)
     state.anchors = Anchors(seen.hidden, reference_batch.labels)
     state.step = plan.number
     fetched = fetch_finite(watched, plan.number)
     traces = {name: value for name, value in fetched.items() if name not in _UNTRACED}
-    return StepReport(plan.number, traces | measured)
+    settle_batch_size(state, config)
+    return StepReport(plan.number, {**traces, **measured})
 
 
 def _plan_step(number: int, config: MtsConfig) -> _StepPlan:
     is_meta_step = number % config.meta_every == 0
-    is_measured = config.gsnr_every > 0 and number % config.gsnr_every == 0
+    is_measured = is_gsnr_measured(number, config)
     is_aligned = is_meta_step or is_measured
     needs_body = is_aligned and config.alignment is not AlignmentKind.HEAD
     is_tapped = is_aligned and config.alignment is AlignmentKind.EXACT
@@ -360,26 +358,6 @@ def _meta_step(
             # Weights in proportion to the step's number: the untrained start is soon forgotten.
             average.lerp_(parameters[name], 2.0 / (state.meta_step + 1))
     return direction_norm(by_name)
-
-
-def _measure_gsnr(
-    state: TrainerState, weighted: _WeightedBatch, alignment: PerSample, config: MtsConfig
-) -> dict[str, float]:
-    sizes = measurable_batch_sizes(GSNR_LADDER, weighted.batch.sample_count)
-    if not sizes:
-        return {}
-    rungs = gsnr_ladder(
-        state.meta_network,
-        MetaSample(weighted.scalars, weighted.batch.labels, weighted.is_real, alignment),
-        floor=config.score_floor,
-        ladder=Ladder(sizes, config.gsnr_partitions),
-        generator=state.diagnostics_generator,
-    )
-    state.gsnr_steps.append(state.step + 1)
-    state.gsnr_rungs.append(rungs)
-    traces = gsnr_traces(rungs, weighted.batch.sample_count)
-    critical = recent_critical_batch_size(state.gsnr_rungs[-_RECENT_MEASUREMENTS:])
-    return traces if critical is None else traces | {"critical_batch_size": critical}
 
 
 def _draw_reference(

@@ -1,5 +1,6 @@
 """Holds everything that a training run changes, and turns it into tensors and back."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, final
@@ -69,15 +70,18 @@ class TrainerState:
     @property
     def gsnr_history(self) -> GsnrHistory:
         """All GSNR measurements so far."""
-        sizes = [rung.batch_size for rung in self.gsnr_rungs[0]] if self.gsnr_rungs else []
+        longest = max(self.gsnr_rungs, key=len, default=[])
+        sizes = [rung.batch_size for rung in longest]
         shape = (len(self.gsnr_steps), len(sizes))
-        signals = [[rung.signal for rung in rungs] for rungs in self.gsnr_rungs]
-        noises = [[rung.noise for rung in rungs] for rungs in self.gsnr_rungs]
+        signals, noises = np.full(shape, np.nan), np.full(shape, np.nan)
+        for row, rungs in enumerate(self.gsnr_rungs):
+            signals[row, : len(rungs)] = [rung.signal for rung in rungs]
+            noises[row, : len(rungs)] = [rung.noise for rung in rungs]
         return GsnrHistory(
             steps=np.array(self.gsnr_steps, dtype=np.int64),
             batch_sizes=np.array(sizes, dtype=np.int64),
-            signals=np.array(signals, dtype=np.float64).reshape(shape),
-            noises=np.array(noises, dtype=np.float64).reshape(shape),
+            signals=signals,
+            noises=noises,
         )
 
     def to_tensors(self) -> dict[str, Tensor]:
@@ -156,7 +160,11 @@ def _load_rungs(gsnr: Mapping[str, Tensor]) -> tuple[list[int], list[list[GsnrRu
     sizes = gsnr["batch_sizes"].tolist()
     measurements = zip(gsnr["signals"].tolist(), gsnr["noises"].tolist(), strict=True)
     rungs = [
-        [GsnrRung(*values) for values in zip(sizes, signals, noises, strict=True)]
+        [
+            GsnrRung(*values)
+            for values in zip(sizes, signals, noises, strict=True)
+            if not math.isnan(values[1])
+        ]
         for signals, noises in measurements
     ]
     return gsnr["steps"].tolist(), rungs
