@@ -234,7 +234,10 @@ def _advance(
     gradient = _classifier_step(state, weighted, config)
     reference_batch = _draw_reference(reference, state.reference_sampler, state.device)
     seen = reference_pass(
-        state.classifier, reference_batch, pass_settings(config), is_head_only=not plan.needs_body
+        state.classifier,
+        reference_batch,
+        pass_settings(config, state.ranks),
+        is_head_only=not plan.needs_body,
     )
     watched = _watch(weighted, seen, gradient)
     measured: Mapping[str, float] = {}
@@ -285,7 +288,7 @@ def _weigh_batch(
     forward = forward_batch(
         state.classifier,
         batch,
-        pass_settings(config),
+        pass_settings(config, state.ranks),
         is_tapped=is_tapped and can_be_tapped(state.classifier),
     )
     online = standardise_columns(online_features(forward.hidden, batch.labels, state.anchors))
@@ -302,7 +305,7 @@ def _classifier_step(
         state.classifier,
         weighted.batch,
         normalised_weights(weighted.weights.detach()),
-        pass_settings(config),
+        pass_settings(config, state.ranks),
         graph_losses=weighted.forward.graph_losses,
     )
     parameters = dict(state.classifier.named_parameters())
@@ -313,25 +316,35 @@ def _classifier_step(
 def _align(
     state: TrainerState, weighted: _WeightedBatch, line: TangentLine, config: MtsConfig
 ) -> PerSample:
-    settings = pass_settings(config)
-    size = settings.part_size(weighted.batch.inputs)
     if config.alignment is AlignmentKind.HEAD:
         forward = weighted.forward
         return head_alignment(forward.hidden, forward.residuals, line.direction)
+    own = _align_own(state, weighted, line, config)
+    return state.ranks.gather(own, weighted.batch.sample_count)
+
+
+def _align_own(
+    state: TrainerState, weighted: _WeightedBatch, line: TangentLine, config: MtsConfig
+) -> PerSample:
+    """Return the alignments of this rank's samples."""
+    settings = pass_settings(config, state.ranks)
+    rows = state.ranks.rows(weighted.batch.sample_count)
+    own = weighted.batch.part(rows)
+    size = settings.part_size(own.inputs)
     if config.alignment is AlignmentKind.FINITE_DIFFERENCE:
         # Always in full precision: a difference of two bfloat16 losses is mostly rounding.
         return finite_difference_alignment(
             state.classifier,
-            weighted.batch,
+            own,
             line,
             epsilon=config.finite_difference_epsilon,
             micro_batch_size=size,
         )
     with settings.precision(state.device):
         if weighted.forward.taps:
-            shares = normalised_weights(weighted.weights.detach())
+            shares = normalised_weights(weighted.weights.detach())[rows]
             return tapped_alignment(weighted.forward.taps, line.direction, shares)
-        return exact_alignment(state.classifier, weighted.batch, line, micro_batch_size=size)
+        return exact_alignment(state.classifier, own, line, micro_batch_size=size)
 
 
 def _meta_step(

@@ -12,11 +12,12 @@ from torch import Tensor
 from mts_core.axes import ParameterTensors
 from mts_core.batch_sampler import BatchSampler
 from mts_core.classifiers import Classifier
-from mts_core.errors import CheckpointError
+from mts_core.errors import CheckpointError, ConfigError
 from mts_core.gsnr import GsnrHistory, GsnrRung
 from mts_core.meta_network import MetaNetwork
 from mts_core.online_features import Anchors
 from mts_core.optimisers import AdamWMoments
+from mts_core.ranks import ALONE, Ranks
 
 _SEPARATOR: Final = "/"
 
@@ -39,6 +40,7 @@ class TrainerState:
             nothing.
         step: Classifier steps done.
         meta_step: Meta-network steps done.
+        ranks: Processes that share the classifier's work; no part of what is saved.
         gsnr_steps: Step of each GSNR measurement.
         gsnr_rungs: Rungs of each GSNR measurement.
     """
@@ -54,6 +56,7 @@ class TrainerState:
     diagnostics_generator: torch.Generator
     step: int = 0
     meta_step: int = 0
+    ranks: Ranks = ALONE
     gsnr_steps: list[int] = field(default_factory=list)
     gsnr_rungs: list[list[GsnrRung]] = field(default_factory=list)
 
@@ -66,6 +69,22 @@ class TrainerState:
     def dtype(self) -> torch.dtype:
         """Dtype of all parameters."""
         return self.classifier.shift.dtype
+
+    def share_with(self, ranks: Ranks) -> None:
+        """Take only this rank's part of the classifier's work from here on.
+
+        Args:
+            ranks: Processes that hold the same state, data and settings, and go on alike.
+
+        Raises:
+            ConfigError: A batch holds fewer samples than there are processes.
+        """
+        if ranks.count > min(self.pool_sampler.batch_size, self.reference_sampler.batch_size):
+            raise ConfigError(
+                "Each process needs a sample of every batch; use larger batches or fewer devices.",
+                field="batch_size",
+            )
+        self.ranks = ranks
 
     @property
     def gsnr_history(self) -> GsnrHistory:

@@ -28,6 +28,10 @@ class LabelledInputs:
         """Number of samples."""
         return int(self.labels.shape[0])
 
+    def part(self, rows: slice) -> "LabelledInputs":
+        """Return some consecutive samples."""
+        return LabelledInputs(self.inputs[rows], self.labels[rows])
+
     def split(self, size: int | None) -> Iterator["LabelledInputs"]:
         """Yield consecutive parts of at most `size` samples; None yields the whole."""
         for start in range(0, self.sample_count, size or max(1, self.sample_count)):
