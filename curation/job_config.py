@@ -42,6 +42,11 @@ class JobConfig(BaseModel):
     micro_batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
         None, description="Samples held in memory at once; none takes the whole batch."
     )
+    use_autocast: bool = Field(
+        False,
+        description="Whether to train the classifier in bfloat16 while scores are learned, where"
+        " the device is a CUDA GPU.",
+    )
     classifier_learning_rate: Annotated[float, Field(ge=1e-8, le=10.0)] | Auto = Field(
         "auto", description="Learning rate of the classifier."
     )

@@ -101,6 +101,11 @@ class PipelineConfig:
         low=1,
         high=1_048_576,
     )
+    use_autocast: bool = _setting(
+        False,
+        text="Whether to train the classifier in bfloat16 while scores are learned, where the "
+        "device is a CUDA GPU.",
+    )
     classifier_learning_rate: float | Auto = _setting(
         AUTO, text="Learning rate of the classifier.", low=1e-8, high=10.0, symbol="eta"
     )

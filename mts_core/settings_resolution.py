@@ -116,6 +116,7 @@ def resolve_settings(config: PipelineConfig, data: CurationData) -> ResolvedSett
         score_floor=config.score_floor,
         gsnr_every=config.gsnr_every,
         gsnr_partitions=config.gsnr_partitions,
+        use_autocast=config.use_autocast,
     )
     pipeline = dataclasses.replace(
         config,
