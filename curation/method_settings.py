@@ -63,13 +63,13 @@ class PipelineSettings(BaseModel):
         description="Space for position features; auto takes the view in which the reference set"
         " predicts itself best.",
     )
-    classifier: Literal["auto", "linear", "mlp", "cnn"] = Field(
+    classifier: Literal["auto", "linear", "mlp", "cnn", "resnet20"] = Field(
         "auto", description="Model to train; auto takes a small network on the encoding."
     )
     classifier_learning_rate: Annotated[float, Field(ge=1e-8, le=10.0)] | Auto = Field(
         "auto",
         description="Learning rate of the classifier; auto takes 0.1, and 0.01 for the"
-        " convolutional network.",
+        " convolutional networks.",
         json_schema_extra=_symbol("η"),
     )
     momentum: float = Field(
@@ -114,18 +114,19 @@ class TrainerSettings(PipelineSettings):
     alignment: Literal["auto", "head", "exact", "finite_difference"] = Field(
         "auto",
         description="Estimator of gradient alignment; auto takes the last layer's closed form for"
-        " heads and the exact one for the convolutional network.",
+        " heads and the exact one for the convolutional networks.",
         json_schema_extra=_symbol("a_i"),
     )
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = Field(
         "auto",
         description="Training steps of the weighting run; auto takes 250, and 300 for the"
-        " convolutional network.",
+        " convolutional networks.",
         json_schema_extra=_symbol("T"),
     )
     batch_size: Annotated[int, Field(ge=2, le=1_048_576)] | Auto = Field(
         "auto",
-        description="Samples in a training batch; auto takes 256, or the whole of a smaller pool.",
+        description="Samples in a training batch; auto starts with at most 256 and lets the"
+        " gradient's noise choose up to four times as many.",
         json_schema_extra=_symbol("N"),
     )
     micro_batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(

@@ -190,6 +190,7 @@ def _result(
     cut, chosen_by = _suggested_cut(context, scores, evaluation)
     resolved = config_to_json(context.config)
     resolved["encoder"] = encode.encoder
+    resolved["batch_size"] = weight.summary["batch_size_choice"]["value"]
     resolved["keep"] = cut.fraction
     report: dict[str, Any] = {  # Any: a JSON object.
         "rows": [],

@@ -39,6 +39,7 @@ class ClassifierChoice(StrEnum):
     LINEAR = "linear"
     MLP = "mlp"
     CNN = "cnn"
+    RESNET20 = "resnet20"
 
 
 class BaselineChoice(StrEnum):
@@ -83,7 +84,7 @@ class PipelineConfig:
     classifier_learning_rate: float | Auto = setting(
         AUTO,
         text="Learning rate of the classifier; auto takes 0.1, and 0.01 for the convolutional "
-        "network.",
+        "networks.",
         low=1e-8,
         high=10.0,
         symbol="η",

@@ -165,18 +165,18 @@ def classifier_sets(context: RunContext, encoding: PoolEncoding) -> ClassifierSe
         encoding: Complete encoding.
     """
     data = context.data
-    is_cnn = context.settings.mts.classifier == "cnn"
+    reads_images = context.settings.mts.classifier.reads_images
     pool = _labelled(
-        data.pool_inputs if is_cnn else encoding.pool, data.pool_labels, context.device
+        data.pool_inputs if reads_images else encoding.pool, data.pool_labels, context.device
     )
     reference = _labelled(
-        data.reference_inputs if is_cnn else encoding.reference,
+        data.reference_inputs if reads_images else encoding.reference,
         data.reference_labels,
         context.device,
     )
     test = None
     if data.test_inputs is not None and data.test_labels is not None:
-        inputs = data.test_inputs if is_cnn else encoding.test
+        inputs = data.test_inputs if reads_images else encoding.test
         test = _labelled(inputs, data.test_labels, context.device)
     scaling = measure_input_scaling(pool.inputs)
     shape = tuple(pool.inputs.shape[1:])

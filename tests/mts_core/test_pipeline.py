@@ -107,6 +107,8 @@ def test_the_report_is_json_and_has_a_row_for_each_method(result: CurationResult
     assert report["config"]["encoder"] == "identity"
     assert "auto" not in report["config"].values()
     assert set(report["critical_batch_size"]) >= {"value", "ci95"}
+    assert set(report["batch_size_choice"]) == {"value", "reason", "critical_batch_size", "limit"}
+    assert report["config"]["batch_size"] == report["batch_size_choice"]["value"]
     for row in report["rows"]:
         assert row["seeds"] == 2
         assert row["accuracy_ci95"][0] <= row["accuracy_mean"] <= row["accuracy_ci95"][1]
@@ -262,6 +264,7 @@ def test_right_labels_get_the_higher_scores() -> None:
     ("classifier", "encoder"),
     [
         (ClassifierChoice.CNN, EncoderChoice.PIXELS_PCA),
+        (ClassifierChoice.RESNET20, EncoderChoice.PIXELS_PCA),
         (ClassifierChoice.MLP, EncoderChoice.AUTO),
     ],
 )
