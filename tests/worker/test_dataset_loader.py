@@ -95,8 +95,8 @@ def test_inputs_above_the_limit_are_mapped_from_the_scratch_folder(
 
     loaded = load(job_place, claim, tmp_path, memory_map_bytes=pool.embeddings.nbytes - 1)
 
-    assert isinstance(loaded.data.pool_inputs, np.memmap)
-    assert not isinstance(loaded.data.reference_inputs, np.memmap)
+    assert len(loaded.mappings) == 1
+    loaded.release_mapped()
     np.testing.assert_array_equal(loaded.data.pool_inputs, pool.embeddings)
 
 
