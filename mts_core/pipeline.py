@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mts_core.curation_data import CurationData
 from mts_core.errors import CheckpointError
+from mts_core.evaluation_sample import start_evaluation
 from mts_core.evaluation_stage import EvaluationStage, LearnedScores
 from mts_core.feature_table import FEATURE_NAMES
 from mts_core.pipeline_config import (
@@ -100,7 +101,7 @@ def run_pipeline(
     evaluation = None
     if config.evaluate:
         learned = LearnedScores(features.table, weight.scores)
-        evaluation = EvaluationStage(context, encode.encoding, sets, learned)
+        evaluation = start_evaluation(context, encode.encoding, sets, learned)
         yield from progress.run(evaluation)
     yield progress.last_report(_result(context, encode, weight, evaluation))
 

@@ -1,7 +1,7 @@
 """Encodes pool, reference and test set chunk by chunk, and conditions the result."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +17,21 @@ CHUNK: Final = 256
 
 _FIT_LIMIT: Final = 8192
 """Pool samples that the conditioning is fitted on, besides the reference set."""
+
+
+@runtime_checkable
+class EncodedVectors(Protocol):
+    """Conditioned vectors of a pool, or of a part of it, and of the reference set."""
+
+    @property
+    def pool(self) -> NDArray[np.float32]:
+        """Vectors of the pool, [sample, component]."""
+        ...
+
+    @property
+    def reference(self) -> NDArray[np.float32]:
+        """Vectors of the reference set, [reference, component]."""
+        ...
 
 
 class PoolEncoding:

@@ -22,7 +22,7 @@ from mts_core.feature_table import OFFLINE_FEATURE_NAMES, standardise
 from mts_core.pipeline_config import EncoderChoice, PipelineConfig
 from mts_core.pipeline_report import Phase
 from mts_core.plain_training import TrainingRecipe
-from mts_core.pool_encoding import PoolEncoding
+from mts_core.pool_encoding import EncodedVectors, PoolEncoding
 from mts_core.position_features import (
     POSITION_FEATURE_NAMES,
     EncodedSets,
@@ -240,7 +240,7 @@ class FeatureStage:
 
 
 def encoded_sets(
-    data: CurationData, encoding: PoolEncoding, used_reference: NDArray[np.int64]
+    data: CurationData, encoding: EncodedVectors, used_reference: NDArray[np.int64]
 ) -> EncodedSets:
     """Return what position features are measured on.
 
