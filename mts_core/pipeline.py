@@ -12,6 +12,7 @@ from mts_core.errors import CheckpointError
 from mts_core.evaluation_sample import start_evaluation
 from mts_core.evaluation_stage import EvaluationStage, LearnedScores
 from mts_core.feature_table import FEATURE_NAMES
+from mts_core.neighbours import EXACT_LIMIT
 from mts_core.pipeline_config import (
     AUTO,
     PipelineConfig,
@@ -57,7 +58,10 @@ _SHARES: Final = {
     Phase.TRAIN: 0.25,
     Phase.EVALUATE: 0.5,
 }
-"""Usual share of each phase in the time of a run."""
+"""Usual share of each phase in the time of a run on a small pool."""
+
+_FEATURE_SAMPLES: Final = 1_000_000
+"""Pool samples whose features take as long as all phases of a small pool together."""
 
 
 def run_pipeline(
@@ -103,7 +107,7 @@ def run_pipeline(
         learned = LearnedScores(features.table, weight.scores)
         evaluation = start_evaluation(context, encode.encoding, sets, learned)
         yield from progress.run(evaluation)
-    yield progress.last_report(_result(context, encode, weight, evaluation))
+    yield progress.last_report(_result(context, encode, features, weight, evaluation))
 
 
 class _Progress:
@@ -115,6 +119,7 @@ class _Progress:
 
     def __init__(self, context: RunContext, resume: PipelineState | None) -> None:
         self._shares = dict(_SHARES)
+        self._shares[Phase.FEATURES] += len(context.data.pool_labels) / _FEATURE_SAMPLES
         if not context.config.evaluate:
             del self._shares[Phase.EVALUATE]
         self._resume = dict(resume.tensors) if resume else {}
@@ -184,6 +189,7 @@ class _Progress:
 def _result(
     context: RunContext,
     encode: EncodeStage,
+    features: FeatureStage,
     weight: WeightStage,
     evaluation: EvaluationStage | None,
 ) -> CurationResult:
@@ -199,6 +205,10 @@ def _result(
         "recommendation": None,
         **(evaluation.report() if evaluation else {}),
         **weight.summary,
+        "neighbours": {
+            "recall": features.neighbour_recall,
+            "is_exact": len(weight.scores) <= EXACT_LIMIT,
+        },
         "config": resolved,
         "encoder_log_losses": encode.candidate_losses,
         "score_exponent": exponent,
