@@ -36,9 +36,8 @@ def start_evaluation(
 ) -> EvaluationStage:
     """Return the evaluation of a run, on a uniform sample of a pool beyond the limit.
 
-    Its cost then ends to grow with the pool, while accuracies stay what they are up to noise: no
-    classifier of the table is trained on as many samples as the limit. Reference and test set are
-    never cut.
+    Its cost then does not grow with the pool any more. Every row trains on what the sample has left
+    of the pool, so differences between rows stay paired; reference and test set are never cut.
 
     Args:
         context: The run.
