@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mts_core.evaluation_stage import EvaluationStage, LearnedScores
 from mts_core.pool_encoding import EncodedVectors, PoolEncoding
 from mts_core.seeds import derive_seed
 from mts_core.stages import ClassifierSets, RunContext
-from mts_core.training_data import LabelledInputs
 
 EVALUATION_LIMIT: Final = 20_000
 """Pool samples up to which the table is measured on the whole pool."""
@@ -55,8 +53,8 @@ def start_evaluation(
     return EvaluationStage(
         _sampled_context(context, positions),
         vectors,
-        dataclasses.replace(sets, pool=_sampled_inputs(sets.pool, positions)),
-        LearnedScores(learned.offline_features[positions], learned.scores[positions]),
+        dataclasses.replace(sets, pool=sets.pool.take(positions)),
+        _sampled_scores(learned, positions),
         pool_size=size,
     )
 
@@ -72,6 +70,10 @@ def _sampled_context(context: RunContext, positions: NDArray[np.int64]) -> RunCo
     return dataclasses.replace(context, data=sampled)
 
 
-def _sampled_inputs(pool: LabelledInputs, positions: NDArray[np.int64]) -> LabelledInputs:
-    chosen = torch.from_numpy(positions).to(pool.labels.device)
-    return LabelledInputs(pool.inputs[chosen], pool.labels[chosen])
+def _sampled_scores(learned: LearnedScores, positions: NDArray[np.int64]) -> LearnedScores:
+    return LearnedScores(
+        learned.offline_features[positions],
+        learned.is_unlearned[positions],
+        learned.scores[positions],
+        {name: scores[positions] for name, scores in learned.baseline_scores.items()},
+    )

@@ -25,7 +25,7 @@ def _report(data: CurationData, *, limit: int) -> Report:
     for _ in features.advance():
         pass
     scores = np.linspace(0.1, 1.0, len(data.pool_labels), dtype=np.float32)
-    learned = LearnedScores(features.table, scores)
+    learned = LearnedScores(features.table, features.is_unlearned, scores, {})
     stage = start_evaluation(context, encode.encoding, sets, learned, limit=limit)
     for _ in stage.advance():
         pass
