@@ -5,6 +5,8 @@ PYTHON ?= python3
 # Extra arguments for installing torch alone, e.g. a CPU wheel index where the default build is too large.
 TORCH_INSTALL_ARGS ?=
 PYTEST_ARGS ?= -n 2
+# Options of a benchmark, e.g. BENCH_ARGS="--sets text --seeds 3".
+BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +16,7 @@ TEST_ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 SOURCES := api benchmarks curation examples migrations mts_core tests winnow worker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types imports migrations check format lock openapi bench-foundation bench-scale clean
+.PHONY: help demo test test-slow lint types imports migrations check format lock openapi bench-foundation bench-scale bench-quality bench-robustness clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -89,6 +91,12 @@ bench-foundation: $(VENV)/installed-dev ## Measure the methods on the folders in
 
 bench-scale: $(VENV)/installed-dev ## Measure time and memory of a whole curation up to a million samples
 	@$(BIN)/python benchmarks/scale.py
+
+bench-quality: $(VENV)/installed-dev ## Measure methods and baselines on every benchmark set (half an hour)
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/quality.py $(BENCH_ARGS)
+
+bench-robustness: $(VENV)/installed-dev ## Look for small and bad pools on which a method fails
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robustness.py $(BENCH_ARGS)
 
 clean: ## Remove what the demo and the tools left in this folder
 	rm -rf demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

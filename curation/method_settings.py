@@ -7,6 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Auto = Literal["auto"]
+# A model of a library by its name there, never a path.
+LibraryModel = Annotated[
+    str,
+    Field(
+        pattern=r"^(sentence_transformers|timm):[A-Za-z0-9][A-Za-z0-9_.-]*"
+        r"(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$",
+        max_length=140,
+        examples=["timm:resnet18", "sentence_transformers:intfloat/e5-small-v2"],
+    ),
+]
 BaselineName = Literal[
     "random",
     "el2n",
@@ -35,7 +45,20 @@ class PipelineSettings(BaseModel):
     # Strict, so that true is no number and "3" no count.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    encoder: Literal["auto", "identity", "efficientnet_lite0", "pixels_pca"] = Field(
+    encoder: (
+        Literal[
+            "auto",
+            "identity",
+            "efficientnet_lite0",
+            "pixels_pca",
+            "hog",
+            "table_scaled",
+            "table_quantiles",
+            "minilm",
+            "tfidf_svd",
+        ]
+        | LibraryModel
+    ) = Field(
         "auto",
         description="Space for position features; auto takes the view in which the reference set"
         " predicts itself best.",

@@ -216,6 +216,8 @@ class Dataset(Base):
     class_names: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     class_counts: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     input_shape: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    # A list, since JSONB does not keep the order of an object's keys.
+    feature_columns: Mapped[list[dict[str, str]] | None] = mapped_column(JSONB(none_as_null=True))
     failure_reason: Mapped[str | None]
     failure_detail: Mapped[str | None]
     failure_field: Mapped[str | None]

@@ -227,7 +227,7 @@ def _construct(
     if kind is ClassifierKind.CNN:
         if len(shape) != _IMAGE_AXES:
             raise ConfigError(
-                "The convolutional network needs images; choose linear or mlp for embeddings.",
+                "The convolutional network needs images; choose linear or mlp for other samples.",
                 field="classifier",
             )
         return CnnClassifier(shape, class_count, scaling)

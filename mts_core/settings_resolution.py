@@ -152,7 +152,7 @@ def _classifier(choice: ClassifierChoice, data: CurationData) -> ClassifierKind:
     kind = ClassifierKind.MLP if choice is ClassifierChoice.AUTO else ClassifierKind(choice)
     if kind is ClassifierKind.CNN and not data.is_image:
         raise ConfigError(
-            "The convolutional network needs images; choose linear or mlp for embeddings.",
+            "The convolutional network needs images; choose linear or mlp for other samples.",
             field="classifier",
         )
     return kind

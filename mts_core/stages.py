@@ -21,7 +21,7 @@ from mts_core.dynamics_features import (
 from mts_core.encoders import choose_encoder
 from mts_core.feature_table import OFFLINE_FEATURE_NAMES
 from mts_core.neighbours import CosineIndex, measure_recall
-from mts_core.pipeline_config import EncoderChoice, PipelineConfig
+from mts_core.pipeline_config import PipelineConfig, parse_encoder
 from mts_core.pipeline_report import Phase
 from mts_core.plain_training import TrainingRecipe
 from mts_core.pool_encoding import EncodedVectors, PoolEncoding
@@ -101,9 +101,21 @@ class EncodeStage:
 
     phase = Phase.ENCODE
 
-    def __init__(self, context: RunContext, chosen: str | None) -> None:
-        wish = EncoderChoice(chosen) if chosen else context.config.encoder
-        encoder, self.candidate_losses = choose_encoder(context.data, wish, context.device)
+    def __init__(
+        self, context: RunContext, chosen: str | None, losses: Mapping[str, float]
+    ) -> None:
+        """Choose the encoder, or take the one that an earlier attempt has chosen.
+
+        Args:
+            context: The run.
+            chosen: Name of the encoder that was chosen, or none.
+            losses: What the candidates lost when it was chosen.
+        """
+        wish = parse_encoder(chosen) if chosen else context.config.encoder
+        encoder, measured = choose_encoder(
+            context.data, wish, seed=context.seed, device=context.device
+        )
+        self.candidate_losses = dict(losses) if chosen else measured
         self.encoder = encoder.name
         self.encoding = PoolEncoding(context.data, encoder, seed=context.seed)
 

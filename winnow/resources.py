@@ -75,6 +75,14 @@ class DatasetContent:
 
 
 @dataclass(frozen=True)
+class FeatureColumn:
+    """A column of a table that is learned from, and what its values are."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class DatasetFailure:
     """Why a dataset is invalid."""
 
@@ -102,6 +110,7 @@ class Dataset:
     failure: DatasetFailure | None
     created_at: datetime
     validated_at: datetime | None
+    feature_columns: list[FeatureColumn] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
