@@ -29,10 +29,11 @@ from mts_core.evaluation import (
     evaluation_budget,
     measure,
     measurement_steps,
+    sampled_budget,
 )
 from mts_core.pipeline_config import BaselineChoice
 from mts_core.pipeline_report import Phase
-from mts_core.pool_encoding import PoolEncoding
+from mts_core.pool_encoding import EncodedVectors
 from mts_core.position_features import POSITION_FEATURE_NAMES, position_features
 from mts_core.reference_folds import reference_folds
 from mts_core.seeds import derive_seed
@@ -77,15 +78,27 @@ class EvaluationStage:
     def __init__(
         self,
         context: RunContext,
-        encoding: PoolEncoding,
+        encoding: EncodedVectors,
         sets: ClassifierSets,
         learned: LearnedScores,
+        *,
+        pool_size: int | None = None,
     ) -> None:
+        """Prepare the measurement.
+
+        Args:
+            context: The run, or what a run on a sample of the pool would know.
+            encoding: Vectors of the same pool.
+            sets: The same pool, as the classifier reads it.
+            learned: What the earlier stages learned of the same pool.
+            pool_size: Samples of the whole pool, where what is given is a sample of it.
+        """
+        self._pool_size = pool_size
         self._context = context
         self._encoding = encoding
         self._sets = sets
         self._learned = learned
-        self._budget = _budget(context)
+        self._budget = _budget(context, is_sampled=pool_size is not None)
         self._task = self._make_task(
             learned, np.arange(sets.reference.sample_count), sets.test, name="all"
         )
@@ -163,8 +176,16 @@ class EvaluationStage:
         return {
             "rows": table_rows(rows, choices, accuracy, self._context.data.pool_labels),
             "recommendation": recommend(rows, accuracy),
-            "measured_on": _BY_TEST if self._task.test is not None else _BY_REFERENCE,
+            "measured_on": self._measured_on(),
+            "evaluated_on_samples": len(self._context.data.pool_labels),
         }
+
+    def _measured_on(self) -> str:
+        by = _BY_TEST if self._task.test is not None else _BY_REFERENCE
+        if self._pool_size is None:
+            return by
+        count = len(self._context.data.pool_labels)
+        return f"{by}, with a uniform sample of {count} of the {self._pool_size} pool samples"
 
     def _chosen(self) -> dict[str, tuple[Row, Choice]]:
         choices = choose(self._task, self._measurements)
@@ -261,7 +282,7 @@ class EvaluationStage:
         )
 
 
-def _budget(context: RunContext) -> EvaluationBudget:
+def _budget(context: RunContext, *, is_sampled: bool) -> EvaluationBudget:
     smallest_class = int(np.bincount(context.data.reference_labels).min())
     budget = evaluation_budget(
         context.settings.mts.classifier,
@@ -269,11 +290,13 @@ def _budget(context: RunContext) -> EvaluationBudget:
         batch_size=context.settings.evaluation_batch_size,
         seeds=context.config.evaluation_seeds,
     )
+    if is_sampled:
+        budget = sampled_budget(budget)
     # A fold that took all of a class's samples would leave nothing to learn it from.
     return dataclasses.replace(budget, folds=max(2, min(budget.folds, smallest_class)))
 
 
-def _outer_folds(context: RunContext, encoding: PoolEncoding) -> list[NDArray[np.int64]]:
+def _outer_folds(context: RunContext, encoding: EncodedVectors) -> list[NDArray[np.int64]]:
     """Return the reference samples that each outer fold may look at; none with a test set."""
     data = context.data
     if data.test_labels is not None:

@@ -14,7 +14,7 @@ from mts_core.feature_table import OFFLINE_FEATURE_NAMES, standardise
 from mts_core.methods import METHODS
 from mts_core.pipeline_config import BaselineChoice, MethodName
 from mts_core.pipeline_report import Phase
-from mts_core.pool_encoding import PoolEncoding
+from mts_core.pool_encoding import EncodedVectors
 from mts_core.seeds import derive_seed
 from mts_core.stages import ClassifierSets, RunContext
 from mts_core.training_data import ReferenceSet, TrainingPool
@@ -26,7 +26,7 @@ Series = dict[str, tuple[list[int], list[float]]]
 
 def weighting_problem(
     context: RunContext,
-    encoding: PoolEncoding,
+    encoding: EncodedVectors,
     sets: ClassifierSets,
     *,
     offline_features: NDArray[np.float32],
@@ -98,7 +98,7 @@ class WeightStage:
     def __init__(
         self,
         context: RunContext,
-        encoding: PoolEncoding,
+        encoding: EncodedVectors,
         sets: ClassifierSets,
         offline_features: NDArray[np.float32],
     ) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import math
+import mmap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from mts_core.pipeline import CurationData
 from worker.table_arrays import TableReader
 
 BATCH_ROWS: Final = 1024
+_RELEASE_ROWS: Final = 64 * BATCH_ROWS
 _IMAGE_FORMATS: Final = ("PNG", "JPEG", "WEBP")
 _MODES: Final = {1: "L", 3: "RGB"}
 
@@ -56,10 +58,17 @@ class LoadedSamples:
     Attributes:
         data: Arrays to learn from.
         sample_ids: Names of the pool's samples, by position.
+        mappings: Files behind the inputs that are mapped instead of held.
     """
 
     data: CurationData
     sample_ids: pa.ChunkedArray
+    mappings: tuple[mmap.mmap, ...] = ()
+
+    def release_mapped(self) -> None:
+        """Let go of the memory of mapped inputs; what is read again comes back from the file."""
+        for mapping in self.mappings:
+            mapping.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,7 @@ class _LoadedSet:
     labels: NDArray[np.int64]
     is_real: NDArray[np.bool_]
     sample_ids: pa.ChunkedArray
+    mapping: mmap.mmap | None
 
 
 def load_samples(
@@ -155,7 +165,10 @@ def load_samples(
         class_count=len(pool_facts.class_names),
         table_columns=None if table is None else table.table_columns,
     )
-    return LoadedSamples(data=data, sample_ids=pool.sample_ids)
+    mappings = tuple(
+        part.mapping for part in (pool, reference, test) if part and part.mapping is not None
+    )
+    return LoadedSamples(data=data, sample_ids=pool.sample_ids, mappings=mappings)
 
 
 def match_classes(names: Sequence[str], pool_names: Sequence[str], *, role: str) -> ClassMap:
@@ -289,13 +302,14 @@ def _load_set(
     class_map: ClassMap,
     array_file: Path | None,
 ) -> _LoadedSet:
-    inputs = _allocate((facts.sample_count, *payload.shape), payload.dtype, array_file)
+    inputs, mapping = _allocate((facts.sample_count, *payload.shape), payload.dtype, array_file)
     labels = np.empty(facts.sample_count, dtype=np.int64)
     is_real = np.empty(facts.sample_count, dtype=np.bool_)
     sample_ids: list[pa.Array] = []
     columns = ["sample_id", "label", "is_real", *payload.columns]
     start = 0
-    with pq.ParquetFile(path) as file:
+    # Buffering ahead would hold the whole file in memory before the first batch.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
             end = start + batch.num_rows
             if end > facts.sample_count:
@@ -305,15 +319,24 @@ def _load_set(
             is_real[start:end] = batch.column("is_real").to_numpy(zero_copy_only=False)
             sample_ids.append(batch.column("sample_id"))
             start = end
+            if mapping is not None and start % _RELEASE_ROWS == 0:
+                # Pages that were written count as this process's memory until they are given up.
+                mapping.madvise(mmap.MADV_DONTNEED)
     if start != facts.sample_count:
         raise InvalidDataError(f"The {facts.role} set holds fewer samples than recorded.")
-    return _LoadedSet(inputs, labels, is_real, pa.chunked_array(sample_ids, type=pa.string()))
+    names = pa.chunked_array(sample_ids, type=pa.string())
+    return _LoadedSet(inputs, labels, is_real, names, mapping)
 
 
-def _allocate(shape: tuple[int, ...], dtype: type[np.generic], array_file: Path | None) -> Inputs:
+def _allocate(
+    shape: tuple[int, ...], dtype: type[np.generic], array_file: Path | None
+) -> tuple[Inputs, mmap.mmap | None]:
     if array_file is None:
-        return np.empty(shape, dtype=dtype)
-    return np.memmap(array_file, dtype=dtype, mode="w+", shape=shape)
+        return np.empty(shape, dtype=dtype), None
+    with array_file.open("w+b") as file:
+        file.truncate(math.prod(shape) * np.dtype(dtype).itemsize)
+        mapping = mmap.mmap(file.fileno(), 0)
+    return np.frombuffer(mapping, dtype=dtype).reshape(shape), mapping
 
 
 def _decode_embeddings(column: pa.Array, facts: _Facts) -> Inputs:

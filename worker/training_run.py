@@ -142,7 +142,7 @@ def _train_and_write(context: RunContext) -> None:
         device=device,
         resume=resume,
     )
-    result = _follow(context, reports, clock=clock, teller=teller)
+    result = _follow(context, samples, reports, clock=clock, teller=teller)
     teller.tell_phase(WRITE_PHASE, fraction=_WRITING_FRACTION)
     _write(context, samples, result, clock)
 
@@ -187,6 +187,7 @@ def _newest_state(context: RunContext, clock: PhaseClock) -> PipelineState | Non
 
 def _follow(
     context: RunContext,
+    samples: LoadedSamples,
     reports: Iterator[PipelineReport],
     *,
     clock: PhaseClock,
@@ -198,6 +199,9 @@ def _follow(
     for report in reports:
         clock.spend(report.phase)
         is_new_phase, phase = report.phase is not phase, report.phase
+        if is_new_phase:
+            # Heads read the encoded vectors alone; a network reads a batch of images at a time.
+            samples.release_mapped()
         if report.result is not None:
             return report.result
         teller.tell(report, is_urgent=is_new_phase)
