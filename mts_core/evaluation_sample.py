@@ -1,14 +1,15 @@
 """Draws the part of a large pool on which the before and after table is measured."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mts_core.encoded_views import EncodedVectors, EncodedViews, View
 from mts_core.evaluation_stage import EvaluationStage, LearnedScores
-from mts_core.pool_encoding import EncodedVectors, PoolEncoding
 from mts_core.seeds import derive_seed
 from mts_core.stages import ClassifierSets, RunContext
 
@@ -22,11 +23,12 @@ class _SampledVectors:
 
     pool: NDArray[np.float32]
     reference: NDArray[np.float32]
+    views: Mapping[str, View]
 
 
 def start_evaluation(
     context: RunContext,
-    encoding: PoolEncoding,
+    encoding: EncodedViews,
     sets: ClassifierSets,
     learned: LearnedScores,
     *,
@@ -49,7 +51,11 @@ def start_evaluation(
         return EvaluationStage(context, encoding, sets, learned)
     generator = np.random.default_rng(derive_seed(context.seed, "evaluation sample"))
     positions = np.sort(generator.choice(size, limit, replace=False))
-    vectors: EncodedVectors = _SampledVectors(encoding.pool[positions], encoding.reference)
+    views = {
+        name: View(view.pool[positions], view.reference) for name, view in encoding.views.items()
+    }
+    own = next(iter(views.values()))
+    vectors: EncodedVectors = _SampledVectors(own.pool, own.reference, views)
     return EvaluationStage(
         _sampled_context(context, positions),
         vectors,
@@ -75,5 +81,6 @@ def _sampled_scores(learned: LearnedScores, positions: NDArray[np.int64]) -> Lea
         learned.offline_features[positions],
         learned.is_unlearned[positions],
         learned.scores[positions],
+        {name: scores[positions] for name, scores in learned.part_scores.items()},
         {name: scores[positions] for name, scores in learned.baseline_scores.items()},
     )

@@ -82,7 +82,12 @@ def run_pipeline(
     context = RunContext(data, settings, seed, torch.device(device))
     progress = _Progress(context, resume)
 
-    encode = EncodeStage(context, progress.encoder, progress.encoder_losses)
+    encode = EncodeStage(
+        context,
+        progress.encoder,
+        progress.encoder_losses,
+        with_other_views=METHODS[config.method].reads_all_views,
+    )
     progress.encoder, progress.encoder_losses = encode.encoder, encode.candidate_losses
     yield from progress.run(encode)
     sets = classifier_sets(context, encode.encoding)
@@ -93,7 +98,11 @@ def run_pipeline(
     evaluation = None
     if config.evaluate:
         learned = LearnedScores(
-            features.table, features.is_unlearned, weight.scores, weight.baseline_scores
+            features.table,
+            features.is_unlearned,
+            weight.scores,
+            weight.part_scores,
+            weight.baseline_scores,
         )
         evaluation = start_evaluation(context, encode.encoding, sets, learned)
         yield from progress.run(evaluation)

@@ -1,7 +1,7 @@
 """Encodes pool, reference and test set chunk by chunk, and conditions the result."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,21 +14,6 @@ from mts_core.encoders.fit_sample import fit_positions
 
 CHUNK: Final = 256
 """Samples encoded between two reports."""
-
-
-@runtime_checkable
-class EncodedVectors(Protocol):
-    """Conditioned vectors of a pool, or of a part of it, and of the reference set."""
-
-    @property
-    def pool(self) -> NDArray[np.float32]:
-        """Vectors of the pool, [sample, component]."""
-        ...
-
-    @property
-    def reference(self) -> NDArray[np.float32]:
-        """Vectors of the reference set, [reference, component]."""
-        ...
 
 
 class PoolEncoding:

@@ -110,6 +110,7 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
     prior: NDArray[np.float64],
     *,
     positions: NDArray[np.int64],
+    class_count: int,
     landmark_count: int,
     rounds: int,
     seed: int,
@@ -128,6 +129,7 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
         prior: [sample] probabilities of the given labels by the reference set alone; the first
             round's weights follow from them, so that a majority of wrong labels does not win.
         positions: [sample] int64, where these samples stand in the whole pool.
+        class_count: Number of classes.
         landmark_count: Pool samples among the landmarks; the reference set is added to them.
         rounds: Rounds, at least one.
         seed: Seed of the draw of landmarks.
@@ -140,7 +142,6 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
     features = np.concatenate(
         [landmark_map.apply(pool.vectors), landmark_map.apply(reference.vectors)]
     )
-    class_count = int(max(pool.labels.max(), reference.labels.max())) + 1
     targets = np.eye(class_count, dtype=np.float32)[np.concatenate([pool.labels, reference.labels])]
     size = len(pool.labels)
     support = prior

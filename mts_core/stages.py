@@ -1,8 +1,8 @@
 """What every stage of a run shares, and the first two of them: encode and measure features."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,13 +18,14 @@ from mts_core.dynamics_features import (
     start_dynamics,
     unlearned,
 )
-from mts_core.encoders import choose_encoder
+from mts_core.encoded_views import EncodedVectors, EncodedViews
+from mts_core.encoders import choose_encoder, make_encoder
 from mts_core.feature_table import OFFLINE_FEATURE_NAMES
 from mts_core.neighbours import CosineIndex, measure_recall
 from mts_core.pipeline_config import PipelineConfig, parse_encoder
 from mts_core.pipeline_report import Phase
 from mts_core.plain_training import TrainingRecipe
-from mts_core.pool_encoding import EncodedVectors, PoolEncoding
+from mts_core.pool_encoding import PoolEncoding
 from mts_core.position_features import (
     POOL_NEIGHBOURS,
     POSITION_FEATURE_NAMES,
@@ -34,6 +35,9 @@ from mts_core.position_features import (
 from mts_core.seeds import derive_seed
 from mts_core.settings_resolution import ResolvedSettings
 from mts_core.training_data import LabelledInputs
+
+OTHER_VIEWS_LIMIT: Final = 50_000
+"""Pool samples up to which encoders that were not chosen are asked too: each costs a pass."""
 
 
 @runtime_checkable
@@ -91,7 +95,7 @@ class RunContext:
 
 
 class EncodeStage:
-    """Chooses an encoder and encodes all sets.
+    """Chooses an encoder and encodes all sets, for some methods by the other encoders too.
 
     Attributes:
         encoder: Name of the encoder in use.
@@ -102,7 +106,12 @@ class EncodeStage:
     phase = Phase.ENCODE
 
     def __init__(
-        self, context: RunContext, chosen: str | None, losses: Mapping[str, float]
+        self,
+        context: RunContext,
+        chosen: str | None,
+        losses: Mapping[str, float],
+        *,
+        with_other_views: bool = False,
     ) -> None:
         """Choose the encoder, or take the one that an earlier attempt has chosen.
 
@@ -110,6 +119,8 @@ class EncodeStage:
             context: The run.
             chosen: Name of the encoder that was chosen, or none.
             losses: What the candidates lost when it was chosen.
+            with_other_views: Whether to encode by the candidates that were not chosen as well,
+                unless the pool is too large for that.
         """
         wish = parse_encoder(chosen) if chosen else context.config.encoder
         encoder, measured = choose_encoder(
@@ -117,7 +128,10 @@ class EncodeStage:
         )
         self.candidate_losses = dict(losses) if chosen else measured
         self.encoder = encoder.name
-        self.encoding = PoolEncoding(context.data, encoder, seed=context.seed)
+        encodings = {encoder.name: PoolEncoding(context.data, encoder, seed=context.seed)}
+        if with_other_views and len(context.data.pool_labels) <= OTHER_VIEWS_LIMIT:
+            encodings |= _other_views(context, set(self.candidate_losses) - {encoder.name})
+        self.encoding = EncodedViews(encodings)
 
     @property
     def step(self) -> int:
@@ -143,6 +157,16 @@ class EncodeStage:
         self.encoding.restore(captured)
 
 
+def _other_views(context: RunContext, names: Iterable[str]) -> dict[str, PoolEncoding]:
+    # Nothing is tested in these views.
+    data = dataclasses.replace(context.data, test_inputs=None, test_labels=None)
+    encoders = [
+        make_encoder(parse_encoder(name), data, seed=context.seed, device=context.device)
+        for name in sorted(names)
+    ]
+    return {encoder.name: PoolEncoding(data, encoder, seed=context.seed) for encoder in encoders}
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClassifierSets:
     """All sets as the classifier reads them: images for the network, vectors for heads.
@@ -160,7 +184,7 @@ class ClassifierSets:
     recipe: TrainingRecipe
 
 
-def classifier_sets(context: RunContext, encoding: PoolEncoding) -> ClassifierSets:
+def classifier_sets(context: RunContext, encoding: EncodedViews) -> ClassifierSets:
     """Return the sets as the run's classifier reads them.
 
     Args:
@@ -201,7 +225,7 @@ class FeatureStage:
 
     phase = Phase.FEATURES
 
-    def __init__(self, context: RunContext, encoding: PoolEncoding, sets: ClassifierSets) -> None:
+    def __init__(self, context: RunContext, encoding: EncodedViews, sets: ClassifierSets) -> None:
         self._context = context
         self._encoding = encoding
         self._sets = sets
