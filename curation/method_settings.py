@@ -83,8 +83,8 @@ class PipelineSettings(BaseModel):
         5e-4,
         ge=0.0,
         le=1.0,
-        description="Weight decay of the classifier; heads decay a hundred times as much while"
-        " scores are learned.",
+        description="Weight decay of the classifier; heads decay 100 and networks 200 times as"
+        " much while scores are learned.",
         json_schema_extra=_symbol("λ"),
     )
     evaluate: bool = Field(True, description="Whether to measure the before and after table.")
