@@ -14,7 +14,7 @@ TEST_ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 SOURCES := api benchmarks curation examples migrations mts_core tests winnow worker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types imports migrations check format lock openapi bench-foundation clean
+.PHONY: help demo test test-slow lint types imports migrations check format lock openapi bench-foundation bench-selectors clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -86,6 +86,9 @@ openapi: $(VENV)/installed-dev ## Write the OpenAPI snapshot again
 
 bench-foundation: $(VENV)/installed-dev ## Measure the methods on the folders in WINNOW_BENCH_DATA
 	@$(BIN)/python benchmarks/foundation.py
+
+bench-selectors: $(VENV)/installed-dev ## Measure how well selectors carry over to unseen halves
+	@$(BIN)/python benchmarks/selectors.py
 
 clean: ## Remove what the demo and the tools left in this folder
 	rm -rf demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,5 +1,6 @@
-"""Measures how well a small labelled set predicts itself, by kernel ridge regression."""
+"""Predicts classes from a small labelled set, by kernel ridge regression."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -31,25 +32,91 @@ def leave_one_out_log_loss(
 
     Source: [hastie2009elements], equation 7.64: leave-one-out residuals in closed form.
     """
+    kernel = _radial_kernel(vectors, _bandwidth(vectors))
+    losses = _losses(kernel, labels, class_count)
+    return min(losses.values())
+
+
+@dataclass(frozen=True, eq=False)
+class KernelPosterior:
+    """What a small labelled set says of other samples' classes.
+
+    Attributes:
+        vectors: [known, dimension] float32, the labelled set.
+        coefficients: [known, class] float64.
+        centre: [class] float64, shares of the classes in the set.
+        bandwidth: Squared distance over which likeness falls to 1/e.
+        temperature: Factor between a regression's output and a logit.
+    """
+
+    vectors: NDArray[np.float32]
+    coefficients: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    bandwidth: float
+    temperature: float
+
+    def log_probabilities(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the log probability of each class, [query, class].
+
+        Args:
+            queries: [query, dimension] float32.
+        """
+        squared = distance.cdist(
+            queries.astype(np.float64), self.vectors.astype(np.float64), "sqeuclidean"
+        )
+        outputs = self.centre + np.exp(-squared / self.bandwidth) @ self.coefficients
+        log_probabilities: NDArray[np.float64] = log_softmax(self.temperature * outputs, axis=1)
+        return log_probabilities
+
+
+def fit_kernel_posterior(
+    vectors: NDArray[np.float32], labels: NDArray[np.int64], class_count: int
+) -> KernelPosterior:
+    """Return the regression whose ridge and temperature have the lowest leave-one-out log loss.
+
+    Args:
+        vectors: [sample, dimension] float32.
+        labels: [sample] int64.
+        class_count: Number of classes.
+
+    Cost: as `leave_one_out_log_loss`.
+    """
+    bandwidth = _bandwidth(vectors)
+    kernel = _radial_kernel(vectors, bandwidth)
+    losses = _losses(kernel, labels, class_count)
+    ridge, temperature = min(losses, key=lambda setting: losses[setting])
     targets = np.eye(class_count)[labels]
-    kernel = _radial_kernel(vectors)
+    centre = targets.mean(axis=0)
+    coefficients = np.linalg.solve(kernel + ridge * np.eye(len(kernel)), targets - centre)
+    return KernelPosterior(vectors, coefficients, centre, bandwidth, temperature)
+
+
+def _losses(
+    kernel: NDArray[np.float64], labels: NDArray[np.int64], class_count: int
+) -> dict[tuple[float, float], float]:
+    """Return the leave-one-out log loss by ridge and temperature."""
+    targets = np.eye(class_count)[labels]
     counts = np.bincount(labels, minlength=class_count)
     is_small = counts[counts > 0].min() < _FEWEST_PER_CLASS
     ridges = (_FIXED_RIDGE,) if is_small else _RIDGES
     temperatures = (_FIXED_TEMPERATURE,) if is_small else _TEMPERATURES
-    losses = [
-        _log_loss(left_out * temperature, labels)
-        for left_out in (_left_out_predictions(kernel, targets, ridge) for ridge in ridges)
+    return {
+        (ridge, temperature): _log_loss(left_out * temperature, labels)
+        for ridge in ridges
+        for left_out in (_left_out_predictions(kernel, targets, ridge),)
         for temperature in temperatures
-    ]
-    return min(losses)
+    }
 
 
-def _radial_kernel(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+def _bandwidth(vectors: NDArray[np.float32]) -> float:
     squared = distance.pdist(vectors.astype(np.float64), "sqeuclidean")
     # Identical vectors have no bandwidth of their own; any positive one gives the same kernel.
-    bandwidth = float(np.median(squared)) if len(squared) else 1.0
-    kernel: NDArray[np.float64] = np.exp(-distance.squareform(squared) / (bandwidth or 1.0))
+    return (float(np.median(squared)) if len(squared) else 1.0) or 1.0
+
+
+def _radial_kernel(vectors: NDArray[np.float32], bandwidth: float) -> NDArray[np.float64]:
+    squared = distance.pdist(vectors.astype(np.float64), "sqeuclidean")
+    kernel: NDArray[np.float64] = np.exp(-distance.squareform(squared) / bandwidth)
     return kernel
 
 

@@ -218,6 +218,7 @@ def _result(
         feature_names=FEATURE_NAMES,
         traces=_trace_arrays(weight.traces),
         report=report,
+        encoded=encode.encoded(),
     )
 
 

@@ -20,7 +20,7 @@ from mts_core.dynamics_features import (
 from mts_core.encoders import choose_encoder
 from mts_core.feature_table import OFFLINE_FEATURE_NAMES, standardise
 from mts_core.pipeline_config import EncoderChoice, PipelineConfig
-from mts_core.pipeline_report import Phase
+from mts_core.pipeline_report import EncodedRun, Phase
 from mts_core.plain_training import TrainingRecipe
 from mts_core.pool_encoding import PoolEncoding
 from mts_core.position_features import (
@@ -122,6 +122,11 @@ class EncodeStage:
         """Yield after each chunk."""
         for _ in self.encoding.advance():
             yield None
+
+    def encoded(self) -> EncodedRun:
+        """Return the sets in the encoder space, once all are encoded."""
+        encoding = self.encoding
+        return EncodedRun(self.encoder, encoding.conditioning, encoding.pool, encoding.reference)
 
     def capture(self) -> dict[str, Tensor]:
         """Return the vectors so far."""
