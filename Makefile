@@ -88,7 +88,7 @@ bench-foundation: $(VENV)/installed-dev ## Measure the methods on the folders in
 	@$(BIN)/python benchmarks/foundation.py
 
 bench-selectors: $(VENV)/installed-dev ## Measure how well selectors carry over to unseen halves
-	@$(BIN)/python benchmarks/selectors.py
+	@$(BIN)/python benchmarks/selector_transfer.py
 
 clean: ## Remove what the demo and the tools left in this folder
 	rm -rf demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
