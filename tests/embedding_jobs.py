@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 
 from curation.clock import utc_now
 from curation.database import unit_of_work
-from curation.identifiers import DatasetId, JobId, WorkspaceId, new_id
-from curation.job_requests import JobRequest
-from curation.jobs import create_job, get_job
+from curation.identifiers import DatasetId, JobId, SelectorId, WorkspaceId, new_id
+from curation.job_requests import JobRequest, ScoreRequest
+from curation.jobs import create_job, create_score_job, get_job
 from curation.models import Dataset, DatasetState, Job, Modality, Role
 from curation.object_rows import record_object
 from curation.objects import ObjectStore
@@ -145,6 +145,19 @@ def queue_job(
             session,
             workspace_id=place.workspace,
             request=request,
+            settings=place.settings,
+            now=utc_now(),
+        )
+        return JobId(created.job.id)
+
+
+def queue_score_job(place: JobPlace, selector_id: SelectorId, synthetic_id: DatasetId) -> JobId:
+    """Return a queued job that scores a dataset by a selector."""
+    with unit_of_work(place.engine) as session:
+        created = create_score_job(
+            session,
+            workspace_id=place.workspace,
+            request=ScoreRequest(selector_id=selector_id, synthetic_id=synthetic_id),
             settings=place.settings,
             now=utc_now(),
         )

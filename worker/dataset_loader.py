@@ -24,6 +24,7 @@ from curation.jobs import Claim
 from curation.models import Dataset, DatasetState, Modality
 from curation.objects import ObjectStore
 from mts_core.pipeline import CurationData
+from mts_core.selector_scoring import UnseenSamples
 
 BATCH_ROWS: Final = 1024
 _IMAGE_FORMATS: Final = ("PNG", "JPEG", "WEBP")
@@ -42,16 +43,44 @@ class InvalidDataError(Exception):
 
 
 @dataclass(frozen=True)
+class PoolRows:
+    """What results say of each sample beside its score.
+
+    Attributes:
+        sample_ids: Names, by position.
+        labels: [sample], int64, index into the dataset's class names.
+    """
+
+    sample_ids: pa.ChunkedArray
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class LoadedSamples:
     """What a run needs of its datasets.
 
     Attributes:
         data: Arrays to learn from.
-        sample_ids: Names of the pool's samples, by position.
+        pool_rows: Names and labels of the pool's samples.
+        class_names: Names of the classes, by label.
     """
 
     data: CurationData
-    sample_ids: pa.ChunkedArray
+    pool_rows: PoolRows
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LoadedUnseen:
+    """What a selector's run needs of its dataset.
+
+    Attributes:
+        samples: Arrays to score; labels count the selector's classes.
+        pool_rows: Names and labels of the samples; these labels count the dataset's own classes.
+    """
+
+    samples: UnseenSamples
+    pool_rows: PoolRows
 
 
 @dataclass(frozen=True)
@@ -97,6 +126,8 @@ def load_samples(
         DatasetMissingError: A dataset or its samples are not there any more.
         InvalidDataError: Shapes or classes of the sets do not fit together.
     """
+    if claim.reference_id is None:
+        raise DatasetMissingError("The job names no reference dataset.")
     pool_facts = _facts(engine, claim.workspace_id, claim.synthetic_id, "synthetic")
     reference_facts = _facts(engine, claim.workspace_id, claim.reference_id, "reference")
     test_facts = (
@@ -108,7 +139,7 @@ def load_samples(
 
     def load(facts: _Facts) -> _LoadedSet:
         class_map = match_classes(facts.class_names, pool_facts.class_names, role=facts.role)
-        array_file = scratch / f"{facts.role}.array" if _bytes(facts) > memory_map_bytes else None
+        array_file = _array_file(facts, scratch, memory_map_bytes)
         with _samples_file(store, facts) as path:
             return _load_set(path, facts, class_map=class_map, array_file=array_file)
 
@@ -125,7 +156,49 @@ def load_samples(
         test_labels=None if test is None else test.labels,
         class_count=len(pool_facts.class_names),
     )
-    return LoadedSamples(data=data, sample_ids=pool.sample_ids)
+    return LoadedSamples(
+        data=data,
+        pool_rows=PoolRows(pool.sample_ids, pool.labels),
+        class_names=pool_facts.class_names,
+    )
+
+
+def load_unseen(  # noqa: PLR0913 - as `load_samples`, and the selector's classes.
+    engine: Engine,
+    store: ObjectStore,
+    claim: Claim,
+    *,
+    class_names: Sequence[str],
+    scratch: Path,
+    memory_map_bytes: int,
+) -> LoadedUnseen:
+    """Return the samples that a selector is to score, with classes matched by name.
+
+    Args:
+        engine: The database.
+        store: Where the samples lie.
+        claim: The attempt; names the dataset.
+        class_names: The selector's classes, by its labels.
+        scratch: Folder for mapped arrays.
+        memory_map_bytes: Inputs larger than this are mapped from a file instead of held.
+
+    Raises:
+        DatasetMissingError: The dataset or its samples are not there any more.
+        InvalidDataError: The selector does not know one of its classes.
+    """
+    facts = _facts(engine, claim.workspace_id, claim.synthetic_id, "synthetic")
+    unknown = [name for name in facts.class_names if name not in class_names]
+    if unknown:
+        raise InvalidDataError(f"The selector does not know these classes: {', '.join(unknown)}.")
+    places = np.array([class_names.index(name) for name in facts.class_names], dtype=np.int64)
+    array_file = _array_file(facts, scratch, memory_map_bytes)
+    own = ClassMap(np.arange(len(facts.class_names), dtype=np.int64))
+    with _samples_file(store, facts) as path:
+        pool = _load_set(path, facts, class_map=own, array_file=array_file)
+    return LoadedUnseen(
+        samples=UnseenSamples(pool.inputs, places[pool.labels], pool.is_real),
+        pool_rows=PoolRows(pool.sample_ids, pool.labels),
+    )
 
 
 def match_classes(names: Sequence[str], pool_names: Sequence[str], *, role: str) -> ClassMap:
@@ -200,6 +273,10 @@ def _check_reference_classes(labels: NDArray[np.int64], class_names: Sequence[st
         raise InvalidDataError(
             f"The reference set has no sample of these classes: {', '.join(missing)}."
         )
+
+
+def _array_file(facts: _Facts, scratch: Path, memory_map_bytes: int) -> Path | None:
+    return scratch / f"{facts.role}.array" if _bytes(facts) > memory_map_bytes else None
 
 
 def _bytes(facts: _Facts) -> int:

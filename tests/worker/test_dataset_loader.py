@@ -63,7 +63,7 @@ def test_samples_arrive_in_order_with_their_names(job_place: JobPlace, tmp_path:
 
     np.testing.assert_array_equal(loaded.data.pool_inputs, pool.embeddings)
     np.testing.assert_array_equal(loaded.data.reference_inputs, reference.embeddings)
-    assert loaded.sample_ids[2049].as_py() == "synthetic/2049"
+    assert loaded.pool_rows.sample_ids[2049].as_py() == "synthetic/2049"
     assert [CLASS_NAMES[label] for label in loaded.data.pool_labels] == list(pool.labels)
     assert not loaded.data.pool_is_real.any()
     assert loaded.data.test_inputs is None
