@@ -90,7 +90,7 @@ def measure_set(problem: QualitySet, seeds: int) -> dict[str, Any]:
         other = data[1 - side]
         samples = UnseenSamples(other.pool_inputs, other.pool_labels, other.pool_is_real)
         directions.append(
-            _compare(
+            compare(
                 [_score(selector, samples) for selector in selectors[side]],
                 [run.scores for run in runs[1 - side]],
                 problem.is_good[halves[1 - side]],
@@ -102,7 +102,7 @@ def measure_set(problem: QualitySet, seeds: int) -> dict[str, Any]:
     return summary
 
 
-def _compare(
+def compare(
     transferred: list[NDArray[np.float32]],
     full: list[NDArray[np.float32]],
     is_good: NDArray[np.bool_],
