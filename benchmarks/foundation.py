@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from quality_sets import QualitySet, find_set, load_set
 from sklearn.metrics import roc_auc_score
 
-from mts_core.baselines import Method, Row
+from mts_core.baselines import NO_SELECTION, Row
 from mts_core.before_after_table import mean_interval
 from mts_core.pipeline import (
     CurationData,
@@ -73,7 +73,7 @@ def measure_set(problem: QualitySet, seeds: int, controls: bool) -> dict[str, An
         seeds: Repetitions of the whole pipeline.
         controls: Whether to run the negative controls.
     """
-    config = pipeline_config_from_mapping(SETTINGS[problem.name])
+    config = pipeline_config_from_mapping("mts", SETTINGS[problem.name])
     started = time.perf_counter()
     runs = []
     for seed in range(seeds):
@@ -187,7 +187,7 @@ def gain_of_weights(
         pass
     sets = classifier_sets(context, encode.encoding)
     accuracies = []
-    for row in (Row(Method.NO_SELECTION, np.ones_like(scores)), Row(Method.MTS_WEIGHTED, scores)):
+    for row in (Row(NO_SELECTION, np.ones_like(scores)), Row(OURS, scores)):
         weights = torch.from_numpy(row.weights(data.pool_labels, 0))
         everything = torch.cat([weights, torch.ones(sets.reference.sample_count).double()])
         run = TrainingRun(everything, repetition=0)

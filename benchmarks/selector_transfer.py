@@ -29,15 +29,15 @@ from mts_core.distillation import distil, finished_run
 from mts_core.pipeline import (
     CurationData,
     CurationResult,
-    PipelineConfig,
     run_pipeline,
 )
 from mts_core.selector import Selector
 from mts_core.selector_scoring import UnseenSamples, run_selector
+from mts_core.trainer_settings import MtsSettings
 
 RESULTS: Final = Path(__file__).parent / "results" / "selectors.json"
 SETS: Final = ("A_digits_fonts_to_mnist", "B_emoji_styles")
-CONFIG: Final = PipelineConfig(evaluate=False, gsnr_every=0)
+CONFIG: Final = MtsSettings(evaluate=False, gsnr_every=0)
 SPLIT_SEED: Final = 0
 
 

@@ -1,90 +1,13 @@
-"""The settings of each method: the schema that users see and that a job is checked against."""
+"""Holds a job's settings to the schema of its method, and says what is wrong with them."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from curation.errors import InvalidInputError
-
-Auto = Literal["auto"]
-
-
-class JobConfig(BaseModel):
-    """Settings of the method `mts`; what is `auto` is resolved from the data by the run."""
-
-    # Strict, so that true is no number and "3" no count.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, title="mts")
-
-    encoder: Literal["auto", "identity", "efficientnet_lite0", "pixels_pca"] = Field(
-        "auto",
-        description="Space for position features; auto takes the view in which the reference set"
-        " predicts itself best.",
-    )
-    classifier: Literal["auto", "linear", "mlp", "cnn"] = Field(
-        "auto", description="Model to train; auto takes a small network on the encoding."
-    )
-    alignment: Literal["auto", "head", "exact", "finite_difference"] = Field(
-        "auto",
-        description="Estimator of gradient alignment; auto takes the last layer's closed form for"
-        " heads and the exact one for the convolutional network.",
-    )
-    steps: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = Field(
-        "auto", description="Training steps of the weighting run."
-    )
-    batch_size: Annotated[int, Field(ge=2, le=1_048_576)] | Auto = Field(
-        "auto", description="Samples in a training batch."
-    )
-    micro_batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
-        None, description="Samples held in memory at once; none takes the whole batch."
-    )
-    classifier_learning_rate: Annotated[float, Field(ge=1e-8, le=10.0)] | Auto = Field(
-        "auto", description="Learning rate of the classifier."
-    )
-    momentum: float = Field(
-        0.9, ge=0.0, le=0.999, description="Momentum of the classifier's optimiser."
-    )
-    classifier_weight_decay: float = Field(
-        5e-4, ge=0.0, le=1.0, description="Weight decay of the classifier."
-    )
-    meta_learning_rate: Annotated[float, Field(ge=1e-8, le=1.0)] | Auto = Field(
-        "auto", description="Learning rate of the meta-network."
-    )
-    meta_weight_decay: float = Field(
-        1e-4, ge=0.0, le=1.0, description="Weight decay of the meta-network."
-    )
-    meta_every: int = Field(
-        1, ge=1, le=10_000, description="Classifier steps between two meta-network steps."
-    )
-    score_floor: float = Field(
-        0.05, ge=0.0, le=0.9, description="Lowest score of a sample, against collapse."
-    )
-    gsnr_every: int = Field(
-        25,
-        ge=0,
-        le=1_000_000,
-        description="Steps between two measurements of the gradient's noise; 0 for none.",
-    )
-    gsnr_partitions: int = Field(
-        4, ge=1, le=1000, description="Random partitions averaged in each measurement of noise."
-    )
-    evaluate: bool = Field(True, description="Whether to measure the before and after table.")
-    evaluation_seeds: int = Field(
-        5, ge=2, le=100, description="Paired repetitions behind each row of the table."
-    )
-    keep: Annotated[float, Field(ge=1e-6, le=1.0)] | Auto = Field(
-        "auto",
-        description="Fraction of the pool that the suggested cut keeps; auto asks the reference"
-        " set.",
-    )
-    balance: bool = Field(
-        False, description="Whether the suggested cut keeps the same fraction of every class."
-    )
-
-
-METHODS: Mapping[str, type[BaseModel]] = MappingProxyType({"mts": JobConfig})
+from curation.method_settings import METHODS
 
 
 def job_config_schemas() -> dict[str, dict[str, Any]]:
@@ -167,6 +90,8 @@ def _kind(schema: Mapping[str, Any]) -> str:  # One alternative of a property.
             return "true or false"
         case "null":
             return "null"
+        case "array":
+            return f"a list without repetition of {_kind(schema['items'])}"
         case _:
             values = schema.get("enum") or [schema.get("const")]
             return " or ".join(f'"{value}"' for value in values)

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mts_core.baselines import Method, Row
+from mts_core.baselines import NO_SELECTION, REFERENCE_ONLY, Row
 from mts_core.evaluation import Choice
 
 _CONFIDENCE: Final = 0.95
-_SIMPLEST: Final = (Method.NO_SELECTION, Method.REFERENCE_ONLY)
+_SIMPLEST: Final = (NO_SELECTION, REFERENCE_ONLY)
 
 
 def table_rows(
@@ -68,8 +68,8 @@ def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
     return mean - reach, mean + reach
 
 
-def recommend(rows: Sequence[Row], accuracy: NDArray[np.float64]) -> Method:
-    """Return the method that the table speaks for.
+def recommend(rows: Sequence[Row], accuracy: NDArray[np.float64]) -> str:
+    """Return the name of the row that the table speaks for.
 
     The best mean wins, unless training on everything or on the reference set alone is as good
     within the interval of the paired difference: then the simpler one is the honest answer.
@@ -78,8 +78,8 @@ def recommend(rows: Sequence[Row], accuracy: NDArray[np.float64]) -> Method:
         rows: Methods, in order.
         accuracy: [row, seed] float64.
     """
-    by_method: Mapping[Method, NDArray[np.float64]] = {
-        row.method: own for row, own in zip(rows, accuracy, strict=True)
+    by_method: Mapping[str, NDArray[np.float64]] = {
+        str(row.method): own for row, own in zip(rows, accuracy, strict=True)
     }
     best = max(by_method, key=lambda method: float(by_method[method].mean()))
     simplest = max(

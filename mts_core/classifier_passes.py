@@ -200,6 +200,14 @@ def hidden_features(
         return torch.cat([_call(classifier, part, settings)[0] for part in parts])
 
 
+def sample_losses(
+    classifier: Classifier, batch: LabelledInputs, settings: PassSettings
+) -> PerSample:
+    """Return the cross-entropy of each sample, without a graph."""
+    with torch.no_grad():
+        return torch.cat(list(_losses_by_part(classifier, batch, settings)))
+
+
 def clone_parameters(module: nn.Module) -> ParameterTensors:
     """Return copies of a module's parameters that later steps do not change."""
     return {name: value.detach().clone() for name, value in module.named_parameters()}

@@ -1,11 +1,9 @@
 """Holds the trainer's settings with their defaults, ranges and paper symbols."""
 
-import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from mts_core.errors import ConfigError
+from mts_core.setting import check_settings, setting
 
 
 class ClassifierKind(StrEnum):
@@ -16,25 +14,19 @@ class ClassifierKind(StrEnum):
     CNN = "cnn"
 
 
+class MetaInput(StrEnum):
+    """What the meta-network sees of a sample."""
+
+    FEATURES = "features"
+    LOSS = "loss"
+
+
 class AlignmentKind(StrEnum):
     """How the alignment of each sample with the reference gradient is computed."""
 
     HEAD = "head"
     EXACT = "exact"
     FINITE_DIFFERENCE = "finite_difference"
-
-
-def _setting(
-    default: Any,  # The field's own annotation checks it.
-    *,
-    text: str,
-    low: float | None = None,
-    high: float | None = None,
-    symbol: str | None = None,
-) -> Any:  # dataclasses.field is typed as its default.
-    return dataclasses.field(
-        default=default, metadata={"range": (low, high), "help": text, "symbol": symbol}
-    )
 
 
 @dataclass(frozen=True)
@@ -45,82 +37,84 @@ class MtsConfig:
     and the `symbol` of docs/mathematics.md.
 
     Raises:
-        ConfigError: A value lies outside its range.
+        ConfigError: A value lies outside its range or names no known choice.
     """
 
-    classifier: ClassifierKind = _setting(  # noqa: RUF009  # A field, shared by no two instances.
+    classifier: ClassifierKind = setting(  # noqa: RUF009  # A field, shared by no two instances.
         ClassifierKind.MLP, text="Classifier trained on the weighted pool."
     )
-    alignment: AlignmentKind = _setting(  # noqa: RUF009  # A field, shared by no two instances.
+    alignment: AlignmentKind = setting(  # noqa: RUF009  # A field, shared by no two instances.
         AlignmentKind.HEAD,
         text="Estimator of the inner product with the reference gradient.",
         symbol="a_i",
     )
-    steps: int = _setting(
-        500, text="Number of classifier steps.", low=1, high=1_000_000, symbol="T"
+    meta_input: MetaInput = setting(  # noqa: RUF009  # A field, shared by no two instances.
+        MetaInput.FEATURES,
+        text="What the meta-network sees: the 22 features, or the training loss alone.",
+        symbol="z_i",
     )
-    batch_size: int = _setting(
+    steps: int = setting(500, text="Number of classifier steps.", low=1, high=1_000_000, symbol="T")
+    batch_size: int = setting(
         512, text="Samples in a training batch.", low=2, high=1_048_576, symbol="N"
     )
-    micro_batch_size: int | None = _setting(
+    micro_batch_size: int | None = setting(
         None,
         text="Samples that pass through the classifier at once; null means the whole batch.",
         low=1,
         high=1_048_576,
     )
-    reference_batch_size: int | None = _setting(
+    reference_batch_size: int | None = setting(
         None,
         text="Reference samples in a meta batch; null means all of them, up to 2048.",
         low=1,
         high=1_048_576,
     )
-    classifier_learning_rate: float = _setting(
+    classifier_learning_rate: float = setting(
         0.1, text="Step size of the classifier.", low=1e-8, high=100.0, symbol="η"
     )
-    momentum: float = _setting(
+    momentum: float = setting(
         0.9, text="Momentum of the classifier's SGD.", low=0.0, high=0.999, symbol="μ"
     )
-    classifier_weight_decay: float = _setting(
-        5e-4, text="Weight decay of the classifier.", low=0.0, high=10.0, symbol="λ"
+    classifier_weight_decay: float = setting(
+        5e-4, text="Weight decay of the classifier.", low=0.0, high=100.0, symbol="λ"
     )
-    meta_learning_rate: float = _setting(
+    meta_learning_rate: float = setting(
         1e-3, text="Step size of the meta-network's AdamW.", low=0.0, high=1.0
     )
-    meta_weight_decay: float = _setting(
+    meta_weight_decay: float = setting(
         1e-4, text="Weight decay of the meta-network.", low=0.0, high=10.0
     )
-    meta_every: int = _setting(1, text="Classifier steps between two meta steps.", low=1, high=1000)
-    score_floor: float = _setting(
+    meta_every: int = setting(1, text="Classifier steps between two meta steps.", low=1, high=1000)
+    score_floor: float = setting(
         0.05,
         text="Smallest weight; keeps the weights from drifting to zero together.",
         low=0.0,
         high=0.9,
         symbol="f",
     )
-    finite_difference_epsilon: float = _setting(
+    finite_difference_epsilon: float = setting(
         0.01,
         text="Length of the finite-difference step in parameter space.",
         low=1e-8,
         high=1.0,
         symbol="ε",
     )
-    gsnr_every: int = _setting(
+    gsnr_every: int = setting(
         25,
         text="Steps between two measurements of the GSNR; 0 measures never.",
         low=0,
         high=1_000_000,
     )
-    gsnr_partitions: int = _setting(
+    gsnr_partitions: int = setting(
         4, text="Random partitions averaged in one measurement.", low=1, high=64
     )
-    use_autocast: bool = _setting(
+    use_autocast: bool = setting(
         False, text="Run the classifier in bfloat16 where the device is a CUDA GPU."
     )
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        for item in dataclasses.fields(self):
-            _check_range(item, getattr(self, item.name))
+        check_settings(self)
 
 
 @dataclass(frozen=True)
@@ -134,63 +128,62 @@ class TessConfig:
         ConfigError: A value lies outside its range.
     """
 
-    classifier: ClassifierKind = _setting(  # noqa: RUF009  # A field, shared by no two instances.
+    classifier: ClassifierKind = setting(  # noqa: RUF009  # A field, shared by no two instances.
         ClassifierKind.MLP, text="Classifier whose two trainings give a sample its value."
     )
-    steps: int = _setting(
+    steps: int = setting(
         250, text="Number of steps of either classifier.", low=1, high=1_000_000, symbol="T"
     )
-    batch_size: int = _setting(
+    batch_size: int = setting(
         256, text="Pool samples in a batch.", low=1, high=1_048_576, symbol="N"
     )
-    micro_batch_size: int | None = _setting(
+    micro_batch_size: int | None = setting(
         None,
         text="Samples that pass through a classifier at once; null means the whole batch.",
         low=1,
         high=1_048_576,
     )
-    reference_batch_size: int | None = _setting(
+    reference_batch_size: int | None = setting(
         None,
         text="Reference samples in a batch; null means all of them, up to 2048.",
         low=1,
         high=1_048_576,
     )
-    pool_share: float = _setting(
+    pool_share: float = setting(
         0.1,
         text="Weight of the pool's loss beside the reference loss in the second classifier.",
         low=0.0,
         high=100.0,
         symbol="α",
     )
-    classifier_learning_rate: float = _setting(
+    classifier_learning_rate: float = setting(
         0.1, text="Step size of the classifiers.", low=1e-8, high=100.0, symbol="η"
     )
-    momentum: float = _setting(
+    momentum: float = setting(
         0.9, text="Momentum of the classifiers' SGD.", low=0.0, high=0.999, symbol="μ"
     )
-    classifier_weight_decay: float = _setting(
+    classifier_weight_decay: float = setting(
         5e-3, text="Weight decay of the classifiers.", low=0.0, high=10.0, symbol="λ"
     )
-    selector_steps: int = _setting(
+    selector_steps: int = setting(
         300, text="Steps of the regression of the values.", low=1, high=1_000_000
     )
-    selector_batch_size: int = _setting(
+    selector_batch_size: int = setting(
         512, text="Samples in a batch of the regression.", low=1, high=1_048_576
     )
-    selector_learning_rate: float = _setting(
+    selector_learning_rate: float = setting(
         3e-3, text="First step size of the regression's AdamW.", low=1e-8, high=1.0
     )
-    selector_weight_decay: float = _setting(
+    selector_weight_decay: float = setting(
         1e-2, text="Weight decay of the regression.", low=0.0, high=10.0
     )
-    use_autocast: bool = _setting(
+    use_autocast: bool = setting(
         False, text="Run the classifiers in bfloat16 where the device is a CUDA GPU."
     )
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        for item in dataclasses.fields(self):
-            _check_range(item, getattr(self, item.name))
+        check_settings(self)
 
 
 def automatic_meta_learning_rate(steps: int, meta_every: int = 1) -> float:
@@ -205,17 +198,3 @@ def automatic_meta_learning_rate(steps: int, meta_every: int = 1) -> float:
     """
     updates = max(1, steps // meta_every)
     return min(1e-3, max(3e-4, 1e-3 * (500 / updates) ** 2))
-
-
-def _check_range(
-    item: dataclasses.Field[Any],  # The field's type differs from one to the next.
-    value: object,
-) -> None:
-    low, high = item.metadata["range"]
-    if low is None or value is None:
-        return
-    # The comparison is written so that a NaN fails it.
-    if not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigError(
-            f"{item.name} must lie between {low:g} and {high:g}, not {value!r}.", field=item.name
-        )

@@ -151,6 +151,17 @@ def dynamics_features(state: DynamicsState) -> NDArray[np.float32]:
     return torch.stack(columns, dim=1).cpu().numpy()
 
 
+def unlearned(state: DynamicsState) -> NDArray[np.bool_]:
+    """Return which samples were wrong on every visit, [sample] bool; they could not be forgotten.
+
+    Args:
+        state: A complete measurement.
+    """
+    # A sample that was right once and is wrong on the last visit has been forgotten in between.
+    is_unlearned = ~state.records["is_correct"] & (state.records["forgetting_count"] == 0)
+    return is_unlearned.cpu().numpy()
+
+
 def _epochs(sample_count: int) -> int:
     return min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, _SAMPLE_PASSES // sample_count))
 

@@ -231,7 +231,10 @@ def _cross_validate(task: EvaluationTask, measurements: Measurements) -> Iterato
         if not np.isnan(measurements.validation[tuple(zip(*group, strict=True))]).any():
             continue
         runs = [
-            TrainingRun(_weights(task, candidate, is_used=folds != fold), derive_seed(fold, "fold"))
+            TrainingRun(
+                _weights(task, candidate, is_used=folds != fold, held_out=fold),
+                derive_seed(fold, "fold"),
+            )
             for candidate, fold in group
         ]
         held_out = torch.stack([folds == fold for _, fold in group]).to(labels.device)
@@ -287,9 +290,12 @@ def _measure_test(
         yield done + longest * len(group)
 
 
-def _weights(task: EvaluationTask, candidate: int, *, is_used: Tensor) -> Tensor:
+def _weights(
+    task: EvaluationTask, candidate: int, *, is_used: Tensor, held_out: int | None = None
+) -> Tensor:
     row, index = task.candidates[candidate]
-    weights = torch.from_numpy(row.weights(task.pool.labels.cpu().numpy(), index))
+    labels = task.pool.labels.cpu().numpy()
+    weights = torch.from_numpy(row.weights(labels, index, held_out=held_out))
     # Reference samples count as much as the mean pool sample, which is 1.
     return torch.cat([weights, is_used.double()])
 

@@ -9,7 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mts_core.baselines import Method, Row, baseline_rows, scored_rows
+from mts_core.baselines import (
+    BaselineView,
+    Row,
+    Variants,
+    baseline_rows,
+    learned_baselines,
+    scored_rows,
+    selected_row,
+    weighted_row,
+)
 from mts_core.before_after_table import recommend, table_rows
 from mts_core.evaluation import (
     Choice,
@@ -21,15 +30,16 @@ from mts_core.evaluation import (
     measure,
     measurement_steps,
 )
-from mts_core.pipeline_config import AUTO
+from mts_core.pipeline_config import BaselineChoice
 from mts_core.pipeline_report import Phase
 from mts_core.pool_encoding import PoolEncoding
 from mts_core.position_features import POSITION_FEATURE_NAMES, position_features
 from mts_core.reference_folds import reference_folds
 from mts_core.seeds import derive_seed
-from mts_core.stages import ClassifierSets, RunContext, encoded_sets, weighting_problem
+from mts_core.setting import AUTO
+from mts_core.stages import ClassifierSets, RunContext, encoded_sets
 from mts_core.training_data import LabelledInputs
-from mts_core.weighting import start_mts
+from mts_core.weight_stage import start_method, untraced, weighting_problem
 
 _OUTER_FOLDS: Final = 3
 _BY_TEST: Final = "test set"
@@ -42,11 +52,15 @@ class LearnedScores:
 
     Attributes:
         offline_features: [sample, 13] float32 raw columns.
-        scores: [sample] float32 in [0, 1].
+        is_unlearned: [sample] bool, true where the training without selection was never right.
+        scores: [sample] float32 in [0, 1], by the job's method.
+        baseline_scores: The same for each baseline that is learned.
     """
 
     offline_features: NDArray[np.float32]
+    is_unlearned: NDArray[np.bool_]
     scores: NDArray[np.float32]
+    baseline_scores: Mapping[BaselineChoice, NDArray[np.float32]]
 
 
 class EvaluationStage:
@@ -77,7 +91,10 @@ class EvaluationStage:
         )
         self._measurements = Measurements(self._task)
         self._folds = _outer_folds(context, encoding)
-        self._fold_scores = np.full((len(self._folds), len(learned.scores)), np.nan, np.float32)
+        self._baselines = learned_baselines(context.config)
+        # For each fold the scores of the job's method, then those of the learned baselines.
+        shape = (len(self._folds), 1 + len(self._baselines), len(learned.scores))
+        self._fold_scores = np.full(shape, np.nan, dtype=np.float32)
         self._fold_measurements = [Measurements(self._task) for _ in self._folds]
         self._own_steps = measurement_steps(self._task, has_test=sets.test is not None)
         self._fold_steps = measurement_steps(self._task, has_test=True)
@@ -130,12 +147,12 @@ class EvaluationStage:
 
     def suggested_exponent(self) -> float:
         """Return the power of the scores with which they make the best weights."""
-        row, choice = self._chosen()[Method.MTS_WEIGHTED]
+        row, choice = self._chosen()[weighted_row(self._context.config.method)]
         return row.exponents[choice.candidate]
 
     def suggested_fraction(self) -> float:
         """Return the share of the pool that the suggested cut keeps."""
-        row, choice = self._chosen()[Method.MTS_SELECTED]
+        row, choice = self._chosen()[selected_row(self._context.config.method)]
         return row.fractions[choice.candidate]
 
     def report(self) -> dict[str, Any]:  # Any: a JSON object.
@@ -145,11 +162,11 @@ class EvaluationStage:
         rows = self._task.rows
         return {
             "rows": table_rows(rows, choices, accuracy, self._context.data.pool_labels),
-            "recommendation": str(recommend(rows, accuracy)),
+            "recommendation": recommend(rows, accuracy),
             "measured_on": _BY_TEST if self._task.test is not None else _BY_REFERENCE,
         }
 
-    def _chosen(self) -> dict[Method, tuple[Row, Choice]]:
+    def _chosen(self) -> dict[str, tuple[Row, Choice]]:
         choices = choose(self._task, self._measurements)
         return {
             row.method: (row, choice) for row, choice in zip(self._task.rows, choices, strict=True)
@@ -173,8 +190,14 @@ class EvaluationStage:
         )
         if np.isnan(self._fold_scores[index]).any():
             yield from self._learn_fold(index, table, used)
-        learned = LearnedScores(table, self._fold_scores[index])
-        test = _subset(self._sets.reference, held_out)
+        own, *others = self._fold_scores[index]
+        learned = LearnedScores(
+            table,
+            self._learned.is_unlearned,
+            own,
+            dict(zip(self._baselines, others, strict=True)),
+        )
+        test = self._sets.reference.take(held_out)
         task = self._make_task(learned, used, test, name=f"fold {index}")
         for done, _ in measure(task, self._fold_measurements[index]):
             yield done
@@ -182,16 +205,19 @@ class EvaluationStage:
     def _learn_fold(
         self, index: int, table: NDArray[np.float32], used: NDArray[np.int64]
     ) -> Iterator[int]:
-        reference = _subset(self._sets.reference, used)
-        problem = weighting_problem(self._context, self._sets, table, reference)
-        problem = dataclasses.replace(
-            problem, config=dataclasses.replace(problem.config, gsnr_every=0)
+        problem = weighting_problem(
+            self._context,
+            self._encoding,
+            self._sets,
+            offline_features=table,
+            used_reference=used,
         )
-        seed = derive_seed(self._context.seed, "mts", index)
-        run = start_mts(problem, seed=seed, device=self._context.device)
-        for _ in run.advance():
-            yield 0
-        self._fold_scores[index] = run.scores()
+        methods = [self._context.config.method, *self._baselines.values()]
+        for place, method in enumerate(methods):
+            run = start_method(self._context, method, untraced(problem), index)
+            for _ in run.advance():
+                yield 0
+            self._fold_scores[index, place] = run.scores()
 
     def _make_task(
         self,
@@ -202,33 +228,32 @@ class EvaluationStage:
         name: str,
     ) -> EvaluationTask:
         config = self._context.config
-        own_fractions = self._budget.fractions if config.keep == AUTO else (float(config.keep),)
-        rows = [
-            *baseline_rows(
-                learned.offline_features,
-                self._budget.fractions,
-                is_balanced=config.balance,
-                seed=self._context.seed,
-            ),
-            *scored_rows(
-                learned.scores,
-                fractions=own_fractions,
-                exponents=self._budget.exponents,
-                is_balanced=config.balance,
-            ),
-        ]
         seed = derive_seed(self._context.seed, "evaluation", name)
+        sets = encoded_sets(self._context.data, self._encoding, used)
+        folds = reference_folds(
+            sets.reference, sets.reference_labels, self._budget.folds, seed=seed
+        )
+        view = BaselineView(
+            learned.offline_features,
+            learned.is_unlearned,
+            sets=sets,
+            folds=folds,
+            scores=learned.baseline_scores,
+            seed=self._context.seed,
+        )
+        variants = Variants(self._budget.fractions, self._budget.exponents, config.balance)
+        own_variants = variants
+        if config.keep != AUTO:
+            own_variants = dataclasses.replace(variants, fractions=(float(config.keep),))
         return EvaluationTask(
-            rows=rows,
+            rows=[
+                *baseline_rows(view, config, variants),
+                *scored_rows(config.method, learned.scores, own_variants),
+            ],
             pool=self._sets.pool,
-            reference=_subset(self._sets.reference, used),
+            reference=self._sets.reference.take(used),
             test=test,
-            folds=reference_folds(
-                self._encoding.reference[used],
-                self._context.data.reference_labels[used],
-                self._budget.folds,
-                seed=seed,
-            ),
+            folds=folds,
             recipe=self._sets.recipe,
             budget=self._budget,
             seed=seed,
@@ -261,8 +286,3 @@ def _outer_folds(context: RunContext, encoding: PoolEncoding) -> list[NDArray[np
         seed=derive_seed(context.seed, "outer"),
     )
     return [np.flatnonzero(folds != index) for index in range(count)]
-
-
-def _subset(samples: LabelledInputs, positions: NDArray[np.int64]) -> LabelledInputs:
-    chosen = torch.from_numpy(positions).to(samples.labels.device)
-    return LabelledInputs(samples.inputs[chosen], samples.labels[chosen])

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from mts_core.axes import PerSample
-from mts_core.meta_network import MetaNetwork, score_from_logit, score_slope
+from mts_core.meta_input import WeightNetwork
+from mts_core.meta_network import score_from_logit, score_slope
 
 SMALLEST_GROUP_COUNT: Final = 4
 """Fewest disjoint sub-batches from which a variance is taken."""
@@ -28,7 +29,7 @@ class MetaSample:
     """What the meta-gradient of any sub-batch can be put together from.
 
     Attributes:
-        scalars: ``[sample, 17]`` standardised offline and online columns.
+        scalars: ``[sample, column]`` scalar columns that the meta-network sees.
         labels: ``[sample]`` int64.
         is_real: ``[sample]`` bool.
         alignment: ``[sample]`` inner products with the reference gradient.
@@ -112,7 +113,7 @@ def measurable_batch_sizes(ladder: Sequence[int], sample_count: int) -> tuple[in
 
 
 def gsnr_ladder(
-    meta_network: MetaNetwork,
+    meta_network: WeightNetwork,
     sample: MetaSample,
     *,
     floor: float,
@@ -241,7 +242,7 @@ def _draw_groups(sample: MetaSample, ladder: Ladder, generator: torch.Generator)
 
 
 def _group_coefficients(
-    meta_network: MetaNetwork, sample: MetaSample, floor: float, groups: Sequence[Tensor]
+    meta_network: WeightNetwork, sample: MetaSample, floor: float, groups: Sequence[Tensor]
 ) -> Tensor:
     """Return how much each sample's Jacobian adds to each group's meta-gradient."""
     with torch.no_grad():
@@ -258,7 +259,9 @@ def _coefficients(weights: PerSample, slopes: PerSample, alignment: PerSample) -
     return slopes * (alignment - (weights * alignment).sum() / total) / total
 
 
-def _group_gradients(meta_network: MetaNetwork, sample: MetaSample, coefficients: Tensor) -> Tensor:
+def _group_gradients(
+    meta_network: WeightNetwork, sample: MetaSample, coefficients: Tensor
+) -> Tensor:
     parameters = {name: value.detach() for name, value in meta_network.named_parameters()}
 
     def logit(values: dict[str, Tensor], scalars: Tensor, label: Tensor, is_real: Tensor) -> Tensor:

@@ -28,10 +28,12 @@ EMBEDDING_FEATURE_NAMES: Final = (
 )
 """Columns that the meta-network learns itself, for the class and for real or synthetic."""
 
+LAST_LAYER_SHRINKAGE: Final = 0.1
+"""Factor on a meta-network's last layer, so that all weights start near the middle."""
+
 _CLASS_DIMENSIONS: Final = 4
 _HIDDEN_UNITS: Final = 100
 _GROUP_COUNT: Final = 2
-_LAST_LAYER_SHRINKAGE: Final = 0.1
 
 
 @final
@@ -55,7 +57,7 @@ class MetaNetwork(nn.Module):
             initialise_layer(layer, generator)
         with torch.no_grad():
             # All weights start near one half, where the sigmoid's slope is largest.
-            self.last.weight.mul_(_LAST_LAYER_SHRINKAGE)
+            self.last.weight.mul_(LAST_LAYER_SHRINKAGE)
 
     def forward(self, scalars: FeatureColumns, labels: Labels, is_real: GroupFlags) -> PerSample:
         """Return one logit for each sample.

@@ -10,13 +10,8 @@ from numpy.typing import NDArray
 from mts_core.curation_data import CurationData
 from mts_core.errors import CheckpointError
 from mts_core.evaluation_stage import EvaluationStage, LearnedScores
-from mts_core.feature_table import FEATURE_NAMES
-from mts_core.pipeline_config import (
-    AUTO,
-    PipelineConfig,
-    config_to_json,
-    pipeline_config_from_mapping,
-)
+from mts_core.methods import METHODS, pipeline_config_from_mapping
+from mts_core.pipeline_config import PipelineConfig, config_to_json
 from mts_core.pipeline_report import (
     CurationResult,
     Phase,
@@ -26,16 +21,9 @@ from mts_core.pipeline_report import (
     save_pipeline_state,
 )
 from mts_core.selection import TopFraction, rank_scores, select
-from mts_core.settings_resolution import resolve_settings
-from mts_core.stages import (
-    EncodeStage,
-    FeatureStage,
-    RunContext,
-    Series,
-    Stage,
-    WeightStage,
-    classifier_sets,
-)
+from mts_core.setting import AUTO
+from mts_core.stages import EncodeStage, FeatureStage, RunContext, Stage, classifier_sets
+from mts_core.weight_stage import Series, WeightStage
 
 __all__ = [
     "CurationData",
@@ -74,7 +62,7 @@ def run_pipeline(
 
     Args:
         data: Pool, reference set and optional test set.
-        config: Hyper-parameters.
+        config: Hyper-parameters of the method that learns the scores; their class names it.
         seed: Seed of every random draw of the run.
         device: Where to compute.
         resume: State captured by an earlier run on the same data, config and seed.
@@ -85,7 +73,7 @@ def run_pipeline(
         NonFiniteError: A vector, a loss or a gradient became infinite or not a number.
         CheckpointError: The state to resume from belongs to another run.
     """
-    settings = resolve_settings(config, data)
+    settings = METHODS[config.method].resolve(config, data)
     context = RunContext(data, settings, seed, torch.device(device))
     progress = _Progress(context, resume)
 
@@ -95,11 +83,13 @@ def run_pipeline(
     sets = classifier_sets(context, encode.encoding)
     features = FeatureStage(context, encode.encoding, sets)
     yield from progress.run(features)
-    weight = WeightStage(context, sets, features.table)
+    weight = WeightStage(context, encode.encoding, sets, features.table)
     yield from progress.run(weight)
     evaluation = None
     if config.evaluate:
-        learned = LearnedScores(features.table, weight.scores)
+        learned = LearnedScores(
+            features.table, features.is_unlearned, weight.scores, weight.baseline_scores
+        )
         evaluation = EvaluationStage(context, encode.encoding, sets, learned)
         yield from progress.run(evaluation)
     yield progress.last_report(_result(context, encode, weight, evaluation))
@@ -121,6 +111,7 @@ class _Progress:
         self._identity = {
             "seed": context.seed,
             "samples": len(context.data.pool_labels),
+            "method": str(context.config.method),
             "config": config_to_json(context.config),
         }
         self.encoder: str | None = None
@@ -198,6 +189,7 @@ def _result(
         "recommendation": None,
         **(evaluation.report() if evaluation else {}),
         **weight.summary,
+        "method": str(context.config.method),
         "config": resolved,
         "encoder_log_losses": encode.candidate_losses,
         "score_exponent": exponent,
@@ -215,7 +207,7 @@ def _result(
         ranks=rank_scores(scores),
         keep=select(scores, context.data.pool_labels, cut),
         features=weight.features,
-        feature_names=FEATURE_NAMES,
+        feature_names=weight.feature_names,
         traces=_trace_arrays(weight.traces),
         report=report,
         encoded=encode.encoded(),

@@ -68,10 +68,12 @@ class CurationResult:
         weights: [sample] float32, score over mean score.
         ranks: [sample] int64, 0 for the best score.
         keep: [sample] bool, the suggested cut.
-        features: [sample, 22] float32, offline columns over the pool, online ones at the end.
-        feature_names: Names of the 22 columns.
+        features: [sample, feature] float32: 13 raw offline columns, then what the method adds, as
+            it is at the end.
+        feature_names: Names of these columns.
         traces: Series name to (steps [point] int64, values [point] float32).
-        report: JSON object: rows, recommendation, critical_batch_size, config, suggested_cut.
+        report: JSON object: rows, recommendation, method, config, suggested_cut, and what the
+            method adds.
         encoded: The sets in the encoder space; none where a selector made the scores.
     """
 

@@ -1,5 +1,6 @@
 """Measures where each sample lies among the real and the synthetic samples of its class."""
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -53,6 +54,18 @@ class EncodedSets:
     reference_labels: NDArray[np.int64]
     class_count: int
 
+    def with_reference(self, is_used: NDArray[np.bool_]) -> "EncodedSets":
+        """Return the same pool with a part of the reference set.
+
+        Args:
+            is_used: [reference] bool.
+        """
+        return dataclasses.replace(
+            self,
+            reference=self.reference[is_used],
+            reference_labels=self.reference_labels[is_used],
+        )
+
 
 def position_features(sets: EncodedSets) -> NDArray[np.float32]:
     """Return the ten position features of every pool sample.
@@ -78,6 +91,27 @@ def position_features(sets: EncodedSets) -> NDArray[np.float32]:
     for _ in fill_position_features(sets, features):
         pass
     return features
+
+
+def nearest_real_cosines(sets: EncodedSets) -> NDArray[np.float32]:
+    """Return the similarities to the three nearest real samples of the class, [sample, 3] float32.
+
+    They are columns 3 to 5 of `position_features`, at a small part of the cost of all ten.
+
+    Args:
+        sets: Encoded pool and reference set.
+    """
+    pool = normalise(sets.pool)
+    reference = normalise(sets.reference)
+    cosines = np.empty((len(pool), _CLASS_NEIGHBOURS), dtype=np.float32)
+    for class_index in range(sets.class_count):
+        members = np.flatnonzero(sets.pool_labels == class_index)
+        is_real = sets.pool_is_real[members]
+        own = pool[members]
+        real = np.concatenate([own[is_real], reference[sets.reference_labels == class_index]])
+        cosines[members] = _nearest_cosines(own, real, _positions(is_real))
+    _replace_missing(cosines)
+    return cosines
 
 
 def fill_position_features(

@@ -7,8 +7,8 @@ import torch
 from torch.func import functional_call
 
 from mts_core.axes import FeatureColumns, PerSample
-from mts_core.classifier_passes import hidden_features, pass_settings
-from mts_core.config import MtsConfig
+from mts_core.classifier_passes import hidden_features, pass_settings, sample_losses
+from mts_core.config import MetaInput, MtsConfig
 from mts_core.meta_network import embed_groups, score_from_logit
 from mts_core.online_features import online_features, standardise_columns
 from mts_core.trainer_state import TrainerState
@@ -57,26 +57,35 @@ def meta_features(state: TrainerState, pool: TrainingPool, config: MtsConfig) ->
 
     Returns:
         ``[sample, 22]`` float32 on the CPU: 13 offline columns, 4 online columns, 4 of the class
-        embedding, 1 of the group embedding.
+        embedding, 1 of the group embedding. Or ``[sample, 1]``: the training loss, where that is
+        all that the meta-network sees.
     """
     scalars = _pool_scalars(state, pool, config)
+    if config.meta_input is MetaInput.LOSS:
+        return scalars.float()
     averaged = {name: value.cpu() for name, value in state.averaged_meta.items()}
     embedded = embed_groups(averaged, pool.labels.cpu(), pool.is_real.cpu())
     return torch.cat([scalars, embedded], dim=1).float()
 
 
 def _pool_scalars(state: TrainerState, pool: TrainingPool, config: MtsConfig) -> FeatureColumns:
-    """Return offline and online columns of the whole pool, on the CPU."""
+    """Return the scalar columns that the meta-network sees of the whole pool, on the CPU."""
     settings = pass_settings(config)
-    parts = []
-    for rows in _row_slices(pool.sample_count):
-        part = LabelledInputs(
-            pool.inputs[rows].to(state.device), pool.labels[rows].to(state.device)
-        )
+    parts = _pool_parts(state, pool)
+    if config.meta_input is MetaInput.LOSS:
+        losses = [sample_losses(state.classifier, part, settings).cpu() for part in parts]
+        return torch.cat(losses).unsqueeze(1)
+    similarities = []
+    for part in parts:
         hidden = hidden_features(state.classifier, part, settings)
-        parts.append(online_features(hidden, part.labels, state.anchors).cpu())
-    online = standardise_columns(torch.cat(parts))
+        similarities.append(online_features(hidden, part.labels, state.anchors).cpu())
+    online = standardise_columns(torch.cat(similarities))
     return torch.cat([pool.offline_features.cpu().to(state.dtype), online], dim=1)
+
+
+def _pool_parts(state: TrainerState, pool: TrainingPool) -> Iterator[LabelledInputs]:
+    for rows in _row_slices(pool.sample_count):
+        yield LabelledInputs(pool.inputs[rows].to(state.device), pool.labels[rows].to(state.device))
 
 
 def _row_slices(count: int) -> Iterator[slice]:

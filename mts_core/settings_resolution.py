@@ -13,13 +13,10 @@ from mts_core.config import (
 from mts_core.curation_data import CurationData
 from mts_core.errors import ConfigError
 from mts_core.optimisers import SgdRule
-from mts_core.pipeline_config import (
-    AlignmentChoice,
-    Auto,
-    ClassifierChoice,
-    PipelineConfig,
-)
+from mts_core.pipeline_config import ClassifierChoice, PipelineConfig
 from mts_core.plain_training import TrainingRecipe
+from mts_core.setting import Auto
+from mts_core.trainer_settings import AlignmentChoice, TrainerSettings
 
 _Number = TypeVar("_Number", int, float)
 
@@ -46,7 +43,8 @@ class ResolvedSettings:
     Attributes:
         pipeline: The job's settings; only the encoder and the share to keep may still be
             automatic, since they follow from measurements.
-        mts: Settings of the trainer.
+        mts: Settings of the bi-level trainer: the job's own, or automatic ones where its method has
+            none. Classifiers that are trained without a meta-network share its optimiser.
         evaluation_batch_size: Samples in a batch of plain training.
     """
 
@@ -82,24 +80,53 @@ class ResolvedSettings:
 def resolve_settings(config: PipelineConfig, data: CurationData) -> ResolvedSettings:
     """Return the settings of a run on some data.
 
+    Settings that only the job's own method knows stay as they are.
+
     Args:
         config: The job's settings.
         data: Inputs of the run.
 
     Raises:
-        ConfigError: The classifier does not fit the inputs, or the estimator the classifier.
+        ConfigError: The classifier does not fit the inputs.
     """
     kind = _classifier(config.classifier, data)
+    mts = _trainer(_trainer_settings(config), kind, sample_count=len(data.pool_labels))
+    pipeline = dataclasses.replace(
+        config,
+        classifier=ClassifierChoice(kind),
+        classifier_learning_rate=mts.classifier_learning_rate,
+    )
+    if isinstance(pipeline, TrainerSettings):
+        pipeline = dataclasses.replace(
+            pipeline,
+            alignment=AlignmentChoice(mts.alignment),
+            steps=mts.steps,
+            batch_size=mts.batch_size,
+            meta_learning_rate=mts.meta_learning_rate,
+        )
+    largest = _CNN_EVALUATION_BATCH if kind is ClassifierKind.CNN else _LARGEST_EVALUATION_BATCH
+    return ResolvedSettings(pipeline, mts, min(mts.batch_size, largest))
+
+
+def _trainer_settings(config: PipelineConfig) -> TrainerSettings:
+    if isinstance(config, TrainerSettings):
+        return config
+    shared = {item.name: getattr(config, item.name) for item in dataclasses.fields(PipelineConfig)}
+    return TrainerSettings(**shared)
+
+
+def _trainer(config: TrainerSettings, kind: ClassifierKind, *, sample_count: int) -> MtsConfig:
     is_cnn = kind is ClassifierKind.CNN
     steps = _number(config.steps, _CNN_STEPS if is_cnn else _HEAD_STEPS)
     batch_size = _number(config.batch_size, _CNN_BATCH if is_cnn else _HEAD_BATCH)
     decay_factor = 1 if is_cnn else _HEAD_DECAY_FACTOR
-    mts = MtsConfig(
+    return MtsConfig(
         classifier=kind,
         alignment=_alignment(config.alignment, kind),
         steps=steps,
-        batch_size=min(batch_size, len(data.pool_labels)),
+        batch_size=min(batch_size, sample_count),
         micro_batch_size=config.micro_batch_size,
+        reference_batch_size=config.reference_batch_size,
         classifier_learning_rate=_number(
             config.classifier_learning_rate, _CNN_LEARNING_RATE if is_cnn else _HEAD_LEARNING_RATE
         ),
@@ -113,18 +140,8 @@ def resolve_settings(config: PipelineConfig, data: CurationData) -> ResolvedSett
         score_floor=config.score_floor,
         gsnr_every=config.gsnr_every,
         gsnr_partitions=config.gsnr_partitions,
+        use_autocast=config.use_autocast,
     )
-    pipeline = dataclasses.replace(
-        config,
-        classifier=ClassifierChoice(kind),
-        alignment=AlignmentChoice(mts.alignment),
-        steps=mts.steps,
-        batch_size=mts.batch_size,
-        classifier_learning_rate=mts.classifier_learning_rate,
-        meta_learning_rate=mts.meta_learning_rate,
-    )
-    largest = _CNN_EVALUATION_BATCH if is_cnn else _LARGEST_EVALUATION_BATCH
-    return ResolvedSettings(pipeline, mts, min(mts.batch_size, largest))
 
 
 def _number(value: _Number | Auto, automatic: _Number) -> _Number:

@@ -1,8 +1,8 @@
-"""The stages of a run before its evaluation: encode, measure features, learn scores."""
+"""What every stage of a run shares, and the first two of them: encode and measure features."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,9 +16,10 @@ from mts_core.dynamics_features import (
     dynamics_features,
     dynamics_steps,
     start_dynamics,
+    unlearned,
 )
 from mts_core.encoders import choose_encoder
-from mts_core.feature_table import OFFLINE_FEATURE_NAMES, standardise
+from mts_core.feature_table import OFFLINE_FEATURE_NAMES
 from mts_core.pipeline_config import EncoderChoice, PipelineConfig
 from mts_core.pipeline_report import EncodedRun, Phase
 from mts_core.plain_training import TrainingRecipe
@@ -28,13 +29,8 @@ from mts_core.position_features import (
     EncodedSets,
     fill_position_features,
 )
-from mts_core.seeds import derive_seed
 from mts_core.settings_resolution import ResolvedSettings
-from mts_core.training_data import LabelledInputs, ReferenceSet, TrainingPool
-from mts_core.weighting import WeightingProblem, WeightingRun, resume_mts, start_mts
-
-Series = dict[str, tuple[list[int], list[float]]]
-"""Traces: series name to steps and values."""
+from mts_core.training_data import LabelledInputs
 
 
 @runtime_checkable
@@ -187,6 +183,8 @@ class FeatureStage:
 
     Attributes:
         table: [sample, 13] float32, raw values; complete at the end of the stage.
+        is_unlearned: [sample] bool, true where the training without selection was never right;
+            complete at the end of the stage.
     """
 
     phase = Phase.FEATURES
@@ -197,6 +195,7 @@ class FeatureStage:
         self._sets = sets
         count = sets.pool.sample_count
         self.table = np.full((count, len(OFFLINE_FEATURE_NAMES)), np.nan, dtype=np.float32)
+        self.is_unlearned = np.zeros(count, dtype=np.bool_)
         self._position_steps = context.data.class_count + 1
         self._position_done = 0
         self._dynamics_steps = dynamics_steps(count, sets.recipe.batch_size)
@@ -228,6 +227,7 @@ class FeatureStage:
             )
             yield None
         self.table[:, len(POSITION_FEATURE_NAMES) :] = dynamics_features(self._dynamics)
+        self.is_unlearned[...] = unlearned(self._dynamics)
 
     def capture(self) -> dict[str, Tensor]:
         """Return the columns so far and the classifier on its way."""
@@ -262,105 +262,6 @@ def encoded_sets(
         reference_labels=data.reference_labels[used_reference],
         class_count=data.class_count,
     )
-
-
-def weighting_problem(
-    context: RunContext,
-    sets: ClassifierSets,
-    offline_features: NDArray[np.float32],
-    reference: LabelledInputs,
-) -> WeightingProblem:
-    """Return what scores are learned from.
-
-    Args:
-        context: The run.
-        sets: All sets as the classifier reads them.
-        offline_features: [sample, 13] raw columns.
-        reference: The reference samples that may be looked at.
-    """
-    pool = TrainingPool(
-        inputs=sets.pool.inputs,
-        labels=sets.pool.labels,
-        is_real=torch.from_numpy(context.data.pool_is_real).to(context.device),
-        offline_features=torch.from_numpy(standardise(offline_features)).to(context.device),
-        class_count=context.data.class_count,
-    )
-    return WeightingProblem(
-        pool, ReferenceSet(reference.inputs, reference.labels), context.settings.mts
-    )
-
-
-class WeightStage:
-    """Learns the scores and keeps the traces.
-
-    Attributes:
-        traces: Every series that was measured.
-        scores: [sample] float32 in [0, 1]; empty until the stage is complete.
-        features: [sample, 22] float32 with raw offline columns; empty until then.
-        summary: What the report says of the run; empty until then.
-    """
-
-    phase = Phase.TRAIN
-
-    def __init__(
-        self, context: RunContext, sets: ClassifierSets, offline_features: NDArray[np.float32]
-    ) -> None:
-        self._context = context
-        self._table = offline_features
-        self._problem = weighting_problem(context, sets, offline_features, sets.reference)
-        self._run: WeightingRun = start_mts(
-            self._problem, seed=derive_seed(context.seed, "mts"), device=context.device
-        )
-        self.traces: Series = {}
-        self.scores = np.empty(0, dtype=np.float32)
-        self.features = np.empty((0, 0), dtype=np.float32)
-        self.summary: dict[str, Any] = {}  # Any: a JSON object.
-
-    @property
-    def step(self) -> int:
-        """Training steps done."""
-        return self._run.step
-
-    @property
-    def total_steps(self) -> int:
-        """Training steps of the run."""
-        return self._run.total_steps
-
-    def advance(self) -> Iterator[Mapping[str, float]]:
-        """Yield the traces of each step."""
-        for report in self._run.advance():
-            for name, value in report.traces.items():
-                steps, values = self.traces.setdefault(name, ([], []))
-                steps.append(report.step)
-                values.append(value)
-            yield report.traces
-        self.scores = self._run.scores()
-        self.features = self._run.features()
-        # The user reads cosines and norms; the standardised columns were for the meta-network.
-        self.features[:, : self._table.shape[1]] = self._table
-        self.summary = self._run.summary()
-
-    def capture(self) -> dict[str, Tensor]:
-        """Return the trainer's state and the traces."""
-        tensors = {f"run.{name}": value for name, value in self._run.capture().items()}
-        for name, (steps, values) in self.traces.items():
-            tensors[f"trace.{name}.steps"] = torch.tensor(steps, dtype=torch.int64)
-            tensors[f"trace.{name}.values"] = torch.tensor(values, dtype=torch.float64)
-        return tensors
-
-    def restore(self, captured: Mapping[str, Tensor]) -> None:
-        """Go on from a captured state and its traces."""
-        state = {
-            name.removeprefix("run."): value
-            for name, value in captured.items()
-            if name.startswith("run.")
-        }
-        self._run = resume_mts(self._problem, state, device=self._context.device)
-        for key, steps in captured.items():
-            if key.startswith("trace.") and key.endswith(".steps"):
-                name = key.removeprefix("trace.").removesuffix(".steps")
-                values = captured[f"trace.{name}.values"]
-                self.traces[name] = (steps.tolist(), values.tolist())
 
 
 def _labelled(

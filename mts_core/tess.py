@@ -17,8 +17,8 @@ from mts_core.classifier_pair import (
     selector_columns,
     start_pair,
 )
-from mts_core.feature_table import FEATURE_NAMES
 from mts_core.seeds import derive_generator, derive_seed
+from mts_core.tess_settings import tess_config
 from mts_core.trainer import StepReport
 from mts_core.value_regression import (
     RegressionRule,
@@ -26,6 +26,7 @@ from mts_core.value_regression import (
     predict_values,
     start_regression,
 )
+from mts_core.weighting import WeightingProblem
 
 _SMALLEST_SPREAD: Final = 1e-12
 _PARTS: Final = ("pair", "regression")
@@ -37,7 +38,10 @@ class TessRun:
 
     Attributes:
         total_steps: Steps of the whole run.
+        feature_names: What the selector sees besides the position features.
     """
+
+    feature_names = ("reference_first_error_norm",)
 
     def __init__(self, problem: TessProblem, *, seed: int, device: torch.device) -> None:
         self._problem = problem
@@ -92,11 +96,9 @@ class TessRun:
         return np.asarray(predicted.sigmoid().cpu().numpy(), dtype=np.float32)
 
     def features(self) -> NDArray[np.float32]:
-        """Return the offline features, [sample, 22]; columns that this method lacks are NaN."""
-        offline = self._problem.pool.offline_features.cpu().float().numpy()
-        table = np.full((len(offline), len(FEATURE_NAMES)), np.nan, dtype=np.float32)
-        table[:, : offline.shape[1]] = offline
-        return table
+        """Return the error norm under W, standardised over the pool, [sample, 1]."""
+        columns, _ = self._regression_data()
+        return np.asarray(columns[:, -1:].cpu().numpy(), dtype=np.float32)
 
     def summary(self) -> dict[str, Any]:  # Any: a JSON object.
         """Return how values spread, and how well the selector explains them on the pool."""
@@ -151,31 +153,15 @@ class TessRun:
         return self._columns, (values / scale).float().to(self._device)
 
 
-def start_tess(problem: TessProblem, *, seed: int, device: torch.device) -> TessRun:
+def start_tess(problem: WeightingProblem, *, seed: int, device: torch.device) -> TessRun:
     """Return a run before its first step.
 
     Args:
-        problem: What values are learned from.
+        problem: What scores are learned from.
         seed: Seed of every draw.
         device: Where to train.
+
+    Source: [tess2026scalable].
     """
-    return TessRun(problem, seed=seed, device=device)
-
-
-def resume_tess(
-    problem: TessProblem, captured: Mapping[str, Tensor], *, seed: int, device: torch.device
-) -> TessRun:
-    """Return a run that goes on from a captured state.
-
-    Args:
-        problem: The same as when the run started.
-        captured: What `TessRun.capture` returned.
-        seed: The same as when the run started.
-        device: Where to train from now on.
-
-    Raises:
-        CheckpointError: The state belongs to a run with other networks or data.
-    """
-    run = TessRun(problem, seed=seed, device=device)
-    run.restore(captured)
-    return run
+    task = TessProblem(problem.pool, problem.reference, tess_config(problem.settings))
+    return TessRun(task, seed=seed, device=device)

@@ -36,8 +36,9 @@ from mts_core.gsnr import (
     recent_critical_batch_size,
 )
 from mts_core.meta_gradient import meta_gradient, normalised_weights
-from mts_core.meta_network import ONLINE_FEATURE_NAMES, MetaNetwork, score_from_logit
-from mts_core.online_features import Anchors, online_features, standardise_columns
+from mts_core.meta_input import batch_columns, build_meta_network
+from mts_core.meta_network import score_from_logit
+from mts_core.online_features import Anchors
 from mts_core.optimisers import (
     AdamWMoments,
     AdamWRule,
@@ -101,7 +102,7 @@ class _WeightedBatch:
     Attributes:
         batch: Raw inputs and classes, on the device.
         forward: What the classifier's pass left behind.
-        scalars: Standardised offline and online columns.
+        scalars: Scalar columns that the meta-network sees.
         is_real: Whether each sample is real.
         weights: Weights w, with the meta-network's graph behind them.
     """
@@ -143,9 +144,8 @@ def start_training(
         generator=derive_generator(seed, "classifier"),
         scaling=measure_input_scaling(pool.inputs),
     ).to(device, dtype)
-    scalar_count = pool.offline_features.shape[1] + len(ONLINE_FEATURE_NAMES)
     meta_generator = derive_generator(seed, "meta_network")
-    meta_network = MetaNetwork(pool.class_count, scalar_count, meta_generator).to(device, dtype)
+    meta_network = build_meta_network(pool, config.meta_input, meta_generator).to(device, dtype)
     reference_sampler = BatchSampler(
         reference.sample_count,
         config.reference_batch_size or LARGEST_WHOLE_REFERENCE,
@@ -278,8 +278,9 @@ def _weigh_batch(state: TrainerState, pool: TrainingPool, config: MtsConfig) -> 
     is_real = _take(pool.is_real, indices, state.device)
     offline = _take(pool.offline_features, indices, state.device).to(state.dtype)
     forward = forward_batch(state.classifier, batch, pass_settings(config))
-    online = standardise_columns(online_features(forward.hidden, batch.labels, state.anchors))
-    scalars = torch.cat([offline, online], dim=1)
+    scalars = batch_columns(
+        config.meta_input, forward, labels=batch.labels, offline=offline, anchors=state.anchors
+    )
     logits = state.meta_network(scalars, batch.labels, is_real)
     weights = score_from_logit(logits, config.score_floor)
     return _WeightedBatch(batch, forward, scalars, is_real, weights)

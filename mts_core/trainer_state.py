@@ -13,7 +13,7 @@ from mts_core.batch_sampler import BatchSampler
 from mts_core.classifiers import Classifier
 from mts_core.errors import CheckpointError
 from mts_core.gsnr import GsnrHistory, GsnrRung
-from mts_core.meta_network import MetaNetwork
+from mts_core.meta_input import WeightNetwork
 from mts_core.online_features import Anchors
 from mts_core.optimisers import AdamWMoments
 
@@ -44,7 +44,7 @@ class TrainerState:
 
     classifier: Classifier
     velocities: ParameterTensors
-    meta_network: MetaNetwork
+    meta_network: WeightNetwork
     meta_moments: AdamWMoments
     averaged_meta: ParameterTensors
     anchors: Anchors

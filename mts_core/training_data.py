@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mts_core.axes import FeatureColumns, GroupFlags, Inputs, Labels
 from mts_core.errors import MissingClassError, NonFiniteError
@@ -27,6 +29,11 @@ class LabelledInputs:
     def sample_count(self) -> int:
         """Number of samples."""
         return int(self.labels.shape[0])
+
+    def take(self, positions: NDArray[np.int64]) -> "LabelledInputs":
+        """Return the samples at some positions, on the same device."""
+        chosen = torch.from_numpy(positions).to(self.labels.device)
+        return LabelledInputs(self.inputs[chosen], self.labels[chosen])
 
     def split(self, size: int | None) -> Iterator["LabelledInputs"]:
         """Yield consecutive parts of at most `size` samples; None yields the whole."""

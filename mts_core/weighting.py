@@ -1,6 +1,6 @@
-"""Learns scores for the pool: what every weighting method offers, and the paper's own."""
+"""Says what every method of learning scores offers, and what it learns from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,11 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mts_core.config import MtsConfig
-from mts_core.gsnr import critical_batch_size
-from mts_core.scoring import meta_features, score_pool
-from mts_core.trainer import StepReport, resume_training, start_training, train
-from mts_core.trainer_state import TrainerState
+from mts_core.curation_data import CurationData
+from mts_core.pipeline_config import PipelineConfig
+from mts_core.settings_resolution import ResolvedSettings
+from mts_core.trainer import StepReport
 from mts_core.training_data import ReferenceSet, TrainingPool
 
 
@@ -28,7 +27,12 @@ class WeightingRun(Protocol):
 
     @property
     def total_steps(self) -> int:
-        """Steps of the whole run."""
+        """Steps of the whole run, at least one."""
+        ...
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns that the method adds to the offline features."""
         ...
 
     def advance(self) -> Iterator[StepReport]:
@@ -40,7 +44,7 @@ class WeightingRun(Protocol):
         ...
 
     def features(self) -> NDArray[np.float32]:
-        """Return the 22 features of each pool sample, [sample, 22]."""
+        """Return the columns that the method adds, [sample, added feature]."""
         ...
 
     def summary(self) -> dict[str, Any]:  # Any: a JSON object.
@@ -48,99 +52,67 @@ class WeightingRun(Protocol):
         ...
 
     def capture(self) -> dict[str, Tensor]:
-        """Return the state, by name."""
+        """Return all that a later run needs to go on bit by bit alike, by name."""
+        ...
+
+    def restore(self, captured: Mapping[str, Tensor]) -> None:
+        """Go on from what was captured by a run that was started alike.
+
+        Raises:
+            CheckpointError: It was captured by a run on other data or with other settings.
+        """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class WeightingProblem:
-    """What scores are learned from.
+    """What scores are learned from. Reference samples that it does not hold may not be looked at.
 
     Attributes:
-        pool: The samples to be weighted.
-        reference: The real set whose loss the weights are to lower.
-        config: Resolved settings.
+        pool: The samples to be weighted as the classifier reads them, with standardised offline
+            features, on the device.
+        reference: The real set whose loss the weights are to lower, on the device.
+        pool_vectors: [sample, component] float32, the pool in the encoder's space.
+        reference_vectors: [reference, component] float32, the reference set in that space.
+        offline_features: [sample, 13] float32, raw columns.
+        settings: Resolved settings; `settings.pipeline` is of the method's own class.
     """
 
     pool: TrainingPool
     reference: ReferenceSet
-    config: MtsConfig
+    pool_vectors: NDArray[np.float32]
+    reference_vectors: NDArray[np.float32]
+    offline_features: NDArray[np.float32]
+    settings: ResolvedSettings
 
 
-class MtsRun:
-    """Meta-learning for training-data selection, as a weighting method.
+@runtime_checkable
+class StartRun(Protocol):
+    """Begins a method's run."""
+
+    def __call__(
+        self, problem: WeightingProblem, *, seed: int, device: torch.device
+    ) -> WeightingRun:
+        """Return a run before its first step.
+
+        Args:
+            problem: What scores are learned from.
+            seed: Seed of every draw.
+            device: Where to train.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class WeightingMethod:
+    """A way of learning scores.
 
     Attributes:
-        total_steps: Steps of the whole run.
+        settings: Class of its settings, which names the method.
+        resolve: Fills in what is automatic in them.
+        start: Begins a run.
     """
 
-    def __init__(self, problem: WeightingProblem, state: TrainerState) -> None:
-        self._pool = problem.pool
-        self._reference = problem.reference
-        self._config = problem.config
-        self._state = state
-        self.total_steps = problem.config.steps
-
-    @property
-    def step(self) -> int:
-        """Steps done."""
-        return self._state.step
-
-    def advance(self) -> Iterator[StepReport]:
-        """Yield a report after each step until the run is complete."""
-        yield from train(self._state, self._pool, self._reference, self._config)
-
-    def scores(self) -> NDArray[np.float32]:
-        """Return the score of each pool sample by the run-averaged meta-network."""
-        scores = score_pool(self._state, self._pool, self._config)
-        return np.asarray(scores.numpy(), dtype=np.float32)
-
-    def features(self) -> NDArray[np.float32]:
-        """Return what the run-averaged meta-network sees of each sample, [sample, 22]."""
-        columns = meta_features(self._state, self._pool, self._config)
-        return np.asarray(columns.numpy(), dtype=np.float32)
-
-    def summary(self) -> dict[str, Any]:  # Any: a JSON object.
-        """Return the critical batch size with its interval; nulls where it was not measured."""
-        critical = critical_batch_size(self._state.gsnr_history)
-        return {
-            "critical_batch_size": {
-                "value": critical.value,
-                "ci95": list(critical.ci95),
-                "is_extrapolated": critical.is_extrapolated,
-            }
-        }
-
-    def capture(self) -> dict[str, Tensor]:
-        """Return the trainer's state, by name."""
-        return self._state.to_tensors()
-
-
-def start_mts(problem: WeightingProblem, *, seed: int, device: torch.device) -> MtsRun:
-    """Return a run before its first step.
-
-    Args:
-        problem: What scores are learned from.
-        seed: Seed of every draw.
-        device: Where to train.
-    """
-    state = start_training(
-        problem.pool, problem.reference, problem.config, seed=seed, device=device
-    )
-    return MtsRun(problem, state)
-
-
-def resume_mts(
-    problem: WeightingProblem, captured: Mapping[str, Tensor], *, device: torch.device
-) -> MtsRun:
-    """Return a run that goes on from a captured state.
-
-    Args:
-        problem: The same as when the run started.
-        captured: What `MtsRun.capture` returned.
-        device: Where to train from now on.
-    """
-    state = resume_training(
-        captured, problem.pool, problem.reference, problem.config, device=device
-    )
-    return MtsRun(problem, state)
+    settings: type[PipelineConfig]
+    resolve: Callable[[PipelineConfig, CurationData], ResolvedSettings]
+    start: StartRun

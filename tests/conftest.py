@@ -30,12 +30,11 @@ from winnow.embedded_valkey import EmbeddedValkey
 
 REPOSITORY = Path(__file__).parents[1]
 # Checks the shapes and types of each call. Checked code must be imported under the hook, so it is
-# set before any test module is collected. Settings are left out: they check users' values, of any
-# type, by themselves, and tests hand them wrong ones.
+# set before any test module is collected.
 _CHECKED_MODULES = [
     f"mts_core.{module.stem}"
     for module in sorted((REPOSITORY / "mts_core").iterdir())
-    if module.stem not in {"__init__", "__pycache__", "pipeline_config"}
+    if module.stem not in {"__init__", "__pycache__"}
 ]
 install_import_hook(_CHECKED_MODULES, "shape_checks.checked")
 # Named servers are shared by test processes; each takes a Redis database from here on.

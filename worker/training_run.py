@@ -172,7 +172,7 @@ def _train(
     clock.spend(LOAD_PHASE)
     reports = run_pipeline(
         samples.data,
-        pipeline_config_from_mapping(claim.config),
+        pipeline_config_from_mapping(claim.method, claim.config),
         seed=claim.seed,
         device=device,
         resume=resume,

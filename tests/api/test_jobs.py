@@ -94,6 +94,9 @@ def test_idempotency_key_of_another_shape_is_refused(
         ({"config": {"score_floor": 2}}, "OUT_OF_RANGE", "config.score_floor"),
         ({"config": {"encoder": "magic"}}, "OUT_OF_RANGE", "config.encoder"),
         ({"config": {"keep": {"a": [1]}}}, "OUT_OF_RANGE", "config.keep"),
+        ({"config": {"baselines": "cosine"}}, "OUT_OF_RANGE", "config.baselines"),
+        ({"config": {"baselines": ["magic"]}}, "OUT_OF_RANGE", "config.baselines"),
+        ({"config": {"baselines": ["el2n", "el2n"]}}, "OUT_OF_RANGE", "config.baselines"),
         ({"method": "guess"}, "UNKNOWN_METHOD", "method"),
         ({"synthetic_id": str(new_id())}, "DATASET_NOT_FOUND", "synthetic_id"),
         ({"test_id": str(new_id())}, "DATASET_NOT_FOUND", "test_id"),
@@ -233,4 +236,10 @@ def test_deleted_job_is_gone_with_its_results(client: TestClient, finished: Fini
 def test_schema_of_settings_names_default_range_and_help(client: TestClient) -> None:
     schema = client.get("/v1/job-config-schema").json()["methods"]["mts"]
     floor = schema["properties"]["score_floor"]
-    assert {"default", "minimum", "maximum", "description"} <= floor.keys()
+    assert {"default", "minimum", "maximum", "description", "symbol"} <= floor.keys()
+
+
+def test_every_method_has_a_schema_of_its_own(client: TestClient) -> None:
+    methods = client.get("/v1/job-config-schema").json()["methods"]
+    assert list(methods) == ["mts", "meta_weight_net"]
+    assert all(schema["title"] == name for name, schema in methods.items())

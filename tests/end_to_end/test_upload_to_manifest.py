@@ -72,12 +72,26 @@ def test_upload_to_manifest_over_http(service: Service) -> None:
         "random",
         "el2n",
         "cosine",
+        "knn_shapley",
         "mts_weighted",
         "mts_selected",
     }
     assert set(report["seconds_by_phase"]) >= {"load", "encode", "features", "train", "write"}
     traces = service.request("GET", f"{path}/traces")
     assert "classifier_loss" in json.dumps(traces)
+
+
+def test_a_job_names_the_method_that_weighs_its_samples(service: Service) -> None:
+    config = {**TINY_CONFIG, "reference_batch_size": 8}
+    datasets = upload_sets(service)
+    job = service.run_job(**datasets, method="meta_weight_net", config=config)
+    assert job["state"] == "succeeded", job["failure"]
+    path = f"/v1/jobs/{job['id']}"
+    report = service.request("GET", f"{path}/report")
+    assert report["method"] == "meta_weight_net"
+    assert report["config"]["reference_batch_size"] == 8
+    sample = service.request("GET", f"{path}/samples/0")
+    assert [feature["name"] for feature in sample["features"]][-1] == "training_loss"
 
 
 def test_bad_uploads_say_why_and_run_no_job(service: Service) -> None:

@@ -1,6 +1,7 @@
 """Small curation problems whose good samples are known, and ways to run them."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,12 @@ from scipy.stats import rankdata
 from mts_core.curation_data import CurationData
 from mts_core.pipeline import CurationResult, PipelineConfig, PipelineReport, run_pipeline
 from mts_core.pipeline_config import ClassifierChoice
+from mts_core.trainer_settings import MtsSettings
 
+Settings = TypeVar("Settings", bound=PipelineConfig)
 CLASSES = 3
 DIMENSION = 8
-QUICK = PipelineConfig(
+QUICK = MtsSettings(
     classifier=ClassifierChoice.LINEAR,
     steps=30,
     batch_size=32,
@@ -93,7 +96,7 @@ def result_of(reports: list[PipelineReport]) -> CurationResult:
     return result
 
 
-def without_evaluation(config: PipelineConfig) -> PipelineConfig:
+def without_evaluation(config: Settings) -> Settings:
     """Return settings that stop after the scores."""
     return replace(config, evaluate=False)
 

@@ -10,6 +10,7 @@ from mts_core.dynamics_features import (
     dynamics_features,
     dynamics_steps,
     start_dynamics,
+    unlearned,
 )
 from mts_core.optimisers import SgdRule
 from mts_core.plain_training import TrainingRecipe
@@ -76,6 +77,9 @@ def test_each_pass_visits_every_sample_once() -> None:
 
 def test_forgetting_counts_right_answers_that_turn_wrong() -> None:
     samples = _samples()
+    # Labels that no training can learn in time leave some samples wrong from first to last.
+    labels = torch.where(torch.arange(COUNT) < 9, (samples.labels + 1) % 3, samples.labels)
+    samples = LabelledInputs(samples.inputs, labels)
     state = _start(samples)
     total = dynamics_steps(COUNT, BATCH)
     was_correct = np.zeros(COUNT, dtype=bool)
@@ -88,7 +92,9 @@ def test_forgetting_counts_right_answers_that_turn_wrong() -> None:
         was_correct |= now
     features = dynamics_features(state)
     assert np.array_equal(features[:, 2], expected)
+    assert np.array_equal(unlearned(state), ~was_correct)
     assert was_correct.any()
+    assert not was_correct.all()
 
 
 def test_mislabelled_samples_show_larger_errors() -> None:

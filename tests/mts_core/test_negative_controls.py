@@ -8,7 +8,7 @@ import torch
 from curation_problems import QUICK, auroc, finish, make_data, without_evaluation
 from numpy.typing import NDArray
 
-from mts_core.baselines import Method, Row
+from mts_core.baselines import NO_SELECTION, Row
 from mts_core.classifiers import measure_input_scaling
 from mts_core.config import ClassifierKind
 from mts_core.curation_data import CurationData
@@ -74,7 +74,7 @@ def _gain(data: CurationData, scores: NDArray[np.float32]) -> float:
         sgd=SgdRule(0.1, momentum=0.9),
         batch_size=32,
     )
-    rows = Row(Method.NO_SELECTION, np.ones_like(scores)), Row(Method.MTS_WEIGHTED, scores)
+    rows = Row(NO_SELECTION, np.ones_like(scores)), Row("mts_weighted", scores)
     ones = torch.ones(reference.sample_count, dtype=torch.float64)
     runs = [
         TrainingRun(torch.cat([torch.from_numpy(row.weights(data.pool_labels, 0)), ones]), 0)

@@ -33,12 +33,13 @@ from mts_core.pipeline import (
 )
 from mts_core.pipeline_config import ClassifierChoice, EncoderChoice
 
-METHODS = [
+ROWS = [
     "no_selection",
     "reference_only",
     "random",
     "el2n",
     "cosine",
+    "knn_shapley",
     "mts_weighted",
     "mts_selected",
 ]
@@ -97,8 +98,8 @@ def test_the_result_has_one_value_for_each_sample(result: CurationResult) -> Non
 
 def test_the_report_is_json_and_has_a_row_for_each_method(result: CurationResult) -> None:
     report = json.loads(json.dumps(result.report, allow_nan=False))
-    assert [row["method"] for row in report["rows"]] == METHODS
-    assert report["recommendation"] in METHODS
+    assert [row["method"] for row in report["rows"]] == ROWS
+    assert report["recommendation"] in ROWS
     assert report["measured_on"] == "test set"
     assert report["config"]["encoder"] == "identity"
     assert "auto" not in report["config"].values()
@@ -212,7 +213,7 @@ def test_without_a_test_set_the_reference_set_is_nested_and_resumed_alike(tmp_pa
     states, result = _states(data, QUICK, {Phase.EVALUATE: 0.7})
     assert result.report["measured_on"] == "nested cross-validation on the reference set"
     rows = result.report["rows"]
-    assert [row["method"] for row in rows] == METHODS
+    assert [row["method"] for row in rows] == ROWS
     # Accuracy is a share of the six reference samples, averaged over two seeds.
     assert all(round(row["accuracy_mean"] * 12, 6).is_integer() for row in rows)
     _assert_equal(_resume(data, QUICK, states[Phase.EVALUATE], tmp_path), result)
@@ -270,13 +271,16 @@ def test_images_run_with_the_network_and_with_heads(
         ({"encoder": "vgg"}, "encoder"),
         ({"evaluate": "yes"}, "evaluate"),
         ({"keep": 0}, "keep"),
+        ({"baselines": "cosine"}, "baselines"),
+        ({"baselines": ["magic"]}, "baselines"),
+        ({"baselines": ["cosine", "cosine"]}, "baselines"),
     ],
 )
 def test_settings_outside_their_range_name_their_field(
     values: dict[str, object], field: str
 ) -> None:
     with pytest.raises(ConfigError) as refused:
-        pipeline_config_from_mapping(values)
+        pipeline_config_from_mapping("mts", values)
     assert refused.value.field == field
 
 

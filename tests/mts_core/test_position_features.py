@@ -8,6 +8,7 @@ from mts_core.position_features import (
     POSITION_FEATURE_NAMES,
     EncodedSets,
     fill_position_features,
+    nearest_real_cosines,
     position_features,
 )
 
@@ -70,6 +71,11 @@ def test_features_equal_their_definition() -> None:
     # The features are float32 and the definition is float64.
     for sample in (0, 7, 31, 59):
         assert np.allclose(features[sample], _by_the_definition(sets, sample), atol=1e-5)
+
+
+def test_nearest_real_cosines_are_the_columns_of_that_name() -> None:
+    sets = _sets()
+    assert np.array_equal(nearest_real_cosines(sets), position_features(sets)[:, 2:5])
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -21,7 +21,7 @@ from mts_core.config import ClassifierKind, TessConfig
 from mts_core.errors import CheckpointError, ConfigError, MissingClassError, NonFiniteError
 from mts_core.feature_table import standardise
 from mts_core.position_features import EncodedSets, position_features
-from mts_core.tess import resume_tess, start_tess
+from mts_core.tess import TessRun
 from mts_core.training_data import ReferenceSet, TrainingPool
 from mts_core.weighting import WeightingRun
 
@@ -150,12 +150,13 @@ def test_selector_sees_nothing_that_belongs_to_the_training_alone(problem: Probl
 def test_resumed_run_is_bit_equal(stop: int) -> None:
     pool, reference, _ = make_problem(dtype=torch.float32)
     task = TessProblem(pool, reference, dataclasses.replace(QUICK, reference_batch_size=4))
-    whole = start_tess(task, seed=3, device=CPU)
+    whole = TessRun(task, seed=3, device=CPU)
     whole_reports = list(whole.advance())
-    first = start_tess(task, seed=3, device=CPU)
+    first = TessRun(task, seed=3, device=CPU)
     reports = first.advance()
     seen = [next(reports) for _ in range(stop)]
-    resumed = resume_tess(task, first.capture(), seed=3, device=CPU)
+    resumed = TessRun(task, seed=3, device=CPU)
+    resumed.restore(first.capture())
     assert resumed.step == stop
     seen += list(resumed.advance())
     assert seen == whole_reports
@@ -166,10 +167,10 @@ def test_resumed_run_is_bit_equal(stop: int) -> None:
 
 def test_state_of_another_classifier_is_refused(problem: Problem) -> None:
     task = _problem(problem, QUICK)
-    captured = start_tess(task, seed=0, device=CPU).capture()
+    captured = TessRun(task, seed=0, device=CPU).capture()
     other = dataclasses.replace(QUICK, classifier=ClassifierKind.MLP)
     with pytest.raises(CheckpointError):
-        resume_tess(_problem(problem, other), captured, seed=0, device=CPU)
+        TessRun(_problem(problem, other), seed=0, device=CPU).restore(captured)
 
 
 def test_scores_follow_a_permutation_of_the_pool(problem: Problem) -> None:
@@ -190,17 +191,16 @@ def test_scores_follow_a_permutation_of_the_pool(problem: Problem) -> None:
     torch.testing.assert_close(values[1], values[0][order], rtol=1e-10, atol=1e-12)
 
 
-def test_run_is_a_weighting_run_with_all_columns(problem: Problem) -> None:
-    run = start_tess(_problem(problem, QUICK), seed=0, device=CPU)
+def test_run_is_a_weighting_run_with_its_columns(problem: Problem) -> None:
+    run = TessRun(_problem(problem, QUICK), seed=0, device=CPU)
     assert isinstance(run, WeightingRun)
     list(run.advance())
     scores, features = run.scores(), run.features()
     assert scores.dtype == np.float32
     assert scores.min() >= 0
     assert scores.max() <= 1
-    assert features.shape == (len(scores), 22)
-    assert np.isfinite(features[:, :13]).all()
-    assert np.isnan(features[:, 13:]).all()
+    assert features.shape == (len(scores), len(run.feature_names))
+    assert np.isfinite(features).all()
 
 
 def test_reference_without_a_class_is_refused(problem: Problem) -> None:
@@ -208,7 +208,7 @@ def test_reference_without_a_class_is_refused(problem: Problem) -> None:
     is_kept = reference.labels != 1
     poor = ReferenceSet(reference.inputs[is_kept], reference.labels[is_kept])
     with pytest.raises(MissingClassError):
-        start_tess(TessProblem(pool, poor, QUICK), seed=0, device=CPU)
+        TessRun(TessProblem(pool, poor, QUICK), seed=0, device=CPU)
 
 
 def test_diverging_classifiers_are_an_error(problem: Problem) -> None:
@@ -217,7 +217,7 @@ def test_diverging_classifiers_are_an_error(problem: Problem) -> None:
     wild_reference = dataclasses.replace(reference, inputs=reference.inputs * -1e300)
     config = dataclasses.replace(QUICK, classifier_learning_rate=100.0, momentum=0.999, steps=500)
     with pytest.raises(NonFiniteError):
-        list(start_tess(TessProblem(wild, wild_reference, config), seed=0, device=CPU).advance())
+        list(TessRun(TessProblem(wild, wild_reference, config), seed=0, device=CPU).advance())
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def _mean_auroc(*, is_permuted: bool, seeds: int) -> float:
             data.class_count,
         )
         reference = ReferenceSet(torch.from_numpy(sets.reference), torch.from_numpy(labels))
-        run = start_tess(TessProblem(pool, reference, config), seed=seed, device=CPU)
+        run = TessRun(TessProblem(pool, reference, config), seed=seed, device=CPU)
         list(run.advance())
         found.append(auroc(run.scores(), is_good))
     return float(np.mean(found))

@@ -28,6 +28,7 @@ METHODS = {
     "random",
     "el2n",
     "cosine",
+    "knn_shapley",
     "mts_weighted",
     "mts_selected",
 }

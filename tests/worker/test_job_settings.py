@@ -1,63 +1,85 @@
-"""What users may set is exactly what the learning library takes."""
+"""What users may set is exactly what the learning library takes, method by method."""
 
 import dataclasses
-from enum import StrEnum
 from typing import Any
 
 import pytest
 
 from curation.job_config import job_config_schemas, resolve_job_config
-from mts_core.pipeline_config import (
-    PipelineConfig,
-    config_to_json,
-    pipeline_config_from_mapping,
-)
+from mts_core.methods import METHODS, pipeline_config_from_mapping
+from mts_core.pipeline_config import config_to_json
+from mts_core.setting import choice_kind
 
-FIELDS = {field.name: field for field in dataclasses.fields(PipelineConfig)}
-PROPERTIES: dict[str, dict[str, Any]] = job_config_schemas()["mts"]["properties"]
+SCHEMAS = job_config_schemas()
+SETTINGS = [
+    pytest.param(str(method), field, id=f"{method}-{field.name}")
+    for method, known in METHODS.items()
+    for field in dataclasses.fields(known.settings)
+]
 
 
-def alternatives(name: str) -> list[dict[str, Any]]:
+def described(method: str, name: str) -> dict[str, Any]:
+    """Return the JSON Schema of one setting."""
+    return dict(SCHEMAS[method]["properties"][name])
+
+
+def alternatives(method: str, name: str) -> list[dict[str, Any]]:
     """Return the schemas of which a value has to satisfy one."""
-    described = PROPERTIES[name]
-    return list(described.get("anyOf", [described]))
+    schema = described(method, name)
+    return list(schema.get("anyOf", [schema]))
 
 
-def test_both_sides_know_the_same_settings_in_the_same_order() -> None:
-    assert list(PROPERTIES) == list(FIELDS)
+def test_both_sides_know_the_same_methods() -> None:
+    assert list(SCHEMAS) == [str(method) for method in METHODS]
+    for method, known in METHODS.items():
+        assert SCHEMAS[method]["title"] == known.settings.method == method
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_default_is_the_same_on_both_sides(name: str) -> None:
-    assert PROPERTIES[name]["default"] == config_to_json(PipelineConfig())[name]
+@pytest.mark.parametrize("method", METHODS)
+def test_both_sides_know_the_same_settings_in_the_same_order(method: str) -> None:
+    fields = dataclasses.fields(pipeline_config_from_mapping(method, {}))
+    assert list(SCHEMAS[method]["properties"]) == [field.name for field in fields]
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_range_is_the_same_on_both_sides(name: str) -> None:
+@pytest.mark.parametrize(("method", "field"), SETTINGS)
+def test_default_is_the_same_on_both_sides(method: str, field: dataclasses.Field[Any]) -> None:
+    defaults = config_to_json(pipeline_config_from_mapping(method, {}))
+    assert described(method, field.name)["default"] == defaults[field.name]
+
+
+@pytest.mark.parametrize(("method", "field"), SETTINGS)
+def test_range_is_the_same_on_both_sides(method: str, field: dataclasses.Field[Any]) -> None:
     bounds = [
         (schema.get("minimum"), schema.get("maximum"))
-        for schema in alternatives(name)
+        for schema in alternatives(method, field.name)
         if schema.get("type") in {"integer", "number"}
     ]
 
-    low, high = FIELDS[name].metadata["range"]
+    low, high = field.metadata["range"]
     assert bounds == ([] if low is None else [(low, high)])
 
 
-@pytest.mark.parametrize("name", ["encoder", "classifier", "alignment"])
-def test_choices_are_the_same_on_both_sides(name: str) -> None:
-    kind = type(FIELDS[name].default)
-    assert issubclass(kind, StrEnum)
+@pytest.mark.parametrize(("method", "field"), SETTINGS)
+def test_choices_are_the_same_on_both_sides(method: str, field: dataclasses.Field[Any]) -> None:
+    schema = described(method, field.name)
+    names = schema.get("items", schema).get("enum")
 
-    assert PROPERTIES[name]["enum"] == [str(member) for member in kind]
-
-
-@pytest.mark.parametrize("name", FIELDS)
-def test_help_is_the_same_on_both_sides(name: str) -> None:
-    assert PROPERTIES[name]["description"] == FIELDS[name].metadata["help"]
+    kind = choice_kind(field)
+    assert names == (None if kind is None else [str(member) for member in kind])
+    assert (schema.get("type") == "array") == isinstance(field.default, tuple)
 
 
-def test_resolved_settings_are_taken_by_the_library() -> None:
-    resolved = resolve_job_config("mts", {"steps": 3, "classifier": "cnn"})
+@pytest.mark.parametrize(("method", "field"), SETTINGS)
+def test_help_and_symbol_are_the_same_on_both_sides(
+    method: str, field: dataclasses.Field[Any]
+) -> None:
+    schema = described(method, field.name)
+    assert schema["description"] == field.metadata["help"]
+    assert schema.get("symbol") == field.metadata["symbol"]
 
-    assert config_to_json(pipeline_config_from_mapping(resolved)) == resolved
+
+@pytest.mark.parametrize("method", METHODS)
+def test_resolved_settings_are_taken_by_the_library(method: str) -> None:
+    resolved = resolve_job_config(method, {"evaluation_seeds": 3, "classifier": "cnn"})
+
+    assert config_to_json(pipeline_config_from_mapping(method, resolved)) == resolved
