@@ -5,6 +5,8 @@ PYTHON ?= python3
 # Extra arguments for installing torch alone, e.g. a CPU wheel index where the default build is too large.
 TORCH_INSTALL_ARGS ?=
 PYTEST_ARGS ?= -n 2
+# Options of a benchmark, e.g. BENCH_ARGS="--sets text --seeds 3".
+BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +16,7 @@ TEST_ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 SOURCES := api benchmarks curation examples migrations mts_core tests winnow worker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types imports migrations check format lock openapi bench-foundation bench-selectors clean
+.PHONY: help demo test test-slow lint types imports migrations check format lock openapi bench-foundation bench-quality bench-robustness bench-speed bench-figures bench-selectors clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -86,6 +88,18 @@ openapi: $(VENV)/installed-dev ## Write the OpenAPI snapshot again
 
 bench-foundation: $(VENV)/installed-dev ## Measure the methods on the folders in WINNOW_BENCH_DATA
 	@$(BIN)/python benchmarks/foundation.py
+
+bench-quality: $(VENV)/installed-dev ## Measure methods and baselines on every benchmark set (half an hour)
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/quality.py $(BENCH_ARGS)
+
+bench-robustness: $(VENV)/installed-dev ## Look for small and bad pools on which a method fails
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robustness.py $(BENCH_ARGS)
+
+bench-speed: $(VENV)/installed-dev ## Measure what a step costs beside a plain weighted one
+	@$(BIN)/python benchmarks/speed.py
+
+bench-figures: $(VENV)/installed-dev ## Draw the figures in docs from the folders in WINNOW_BENCH_DATA
+	@$(BIN)/python benchmarks/figures.py
 
 bench-selectors: $(VENV)/installed-dev ## Measure how well selectors carry over to unseen halves
 	@$(BIN)/python benchmarks/selector_transfer.py

@@ -33,7 +33,11 @@ router = APIRouter(prefix="/v1", tags=["selectors"])
     responses=authorised_problems(),
 )
 def list_selectors(*, caller: Reader, resources: SharedResources, page: AskedPage) -> SelectorPage:
-    """List selectors, a page at a time."""
+    """List selectors, a page at a time.
+
+    A job leaves one when it succeeds, unless its encoder was made by its own samples: `tfidf_svd`
+    of texts, and those of tables.
+    """
     after = decode_time_cursor(page.cursor)
     with unit_of_work(resources.engine) as session:
         rows = selectors.list_selectors(session, caller.workspace_id, after=after, limit=page.limit)

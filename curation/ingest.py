@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -193,6 +193,7 @@ def _record(
             dataset.class_names = list(outcome.class_names)
             dataset.class_counts = dict(outcome.class_counts)
             dataset.input_shape = None if outcome.input_shape is None else list(outcome.input_shape)
+            dataset.feature_columns = [asdict(column) for column in outcome.feature_columns] or None
         case Refusal(error=error):
             dataset.state = DatasetState.INVALID
             dataset.failure_reason = error.reason

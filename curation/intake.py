@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.census import Census, Rejection
+from curation.feature_columns import FeatureColumn
 from curation.row_fields import RowError, RowFields
 from curation.sample_files import (
     FEATURE_PREFIX,
@@ -135,8 +136,8 @@ class Intake:
         """Take note of a row that is left out, and of what is wrong with it."""
         self.census.reject(Rejection(row, name, error.field, error.reason, error.detail))
 
-    def finish(self, destination: Path, role: Role, modality: Modality) -> Sequence[str]:
-        """Check the whole, write the normalised file, and return the names of other columns.
+    def finish(self, destination: Path, role: Role, modality: Modality) -> Sequence[FeatureColumn]:
+        """Check the whole, write the normalised file, and return its other columns.
 
         Raises:
             InvalidInputError: Too little is left.
@@ -147,7 +148,7 @@ class Intake:
             raise ValueError("samples were accepted before their type was known")
         prefix = FEATURE_PREFIX if modality is Modality.TABULAR else USER_PREFIX
         self._writer.finish(destination, self.census, prefix=prefix)
-        return self._writer.column_names
+        return self._writer.columns
 
     def _flush(self) -> None:
         if not self._waiting:

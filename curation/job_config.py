@@ -43,6 +43,13 @@ def resolve_job_config(
         raise _refusal(model, error) from error
 
 
+def allowed_values(
+    schema: Mapping[str, Any],  # A property of a JSON Schema.
+) -> str:
+    """Return in words which values a setting's schema allows."""
+    return " or ".join(_kind(part) for part in schema.get("anyOf", [schema]))
+
+
 def _refusal(model: type[BaseModel], error: ValidationError) -> InvalidInputError:
     first = error.errors(include_url=False, include_context=False)[0]
     key = str(first["loc"][0])
@@ -52,7 +59,7 @@ def _refusal(model: type[BaseModel], error: ValidationError) -> InvalidInputErro
         "OUT_OF_RANGE",
         f"{key} is {_shown(first['input'])}, which is not allowed.",
         field=f"config.{key}",
-        cure=f"{key} has to be {_allowed(model.model_json_schema()['properties'][key])}.",
+        cure=f"{key} has to be {allowed_values(model.model_json_schema()['properties'][key])}.",
     )
 
 
@@ -76,22 +83,21 @@ def _shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
-def _allowed(schema: Mapping[str, Any]) -> str:  # A property of a JSON Schema.
-    return " or ".join(_kind(part) for part in schema.get("anyOf", [schema]))
-
-
 def _kind(schema: Mapping[str, Any]) -> str:  # One alternative of a property.
+    if "pattern" in schema:
+        return f"of the form {' or '.join(schema['examples'])}"
     match schema.get("type"):
         case "integer":
-            return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+            text = f"a whole number from {schema['minimum']} to {schema['maximum']}"
         case "number":
-            return f"a number from {schema['minimum']:g} to {schema['maximum']:g}"
+            text = f"a number from {schema['minimum']:g} to {schema['maximum']:g}"
         case "boolean":
-            return "true or false"
+            text = "true or false"
         case "null":
-            return "null"
+            text = "null"
         case "array":
-            return f"a list without repetition of {_kind(schema['items'])}"
+            text = f"a list without repetition of {_kind(schema['items'])}"
         case _:
             values = schema.get("enum") or [schema.get("const")]
-            return " or ".join(f'"{value}"' for value in values)
+            text = " or ".join(f'"{value}"' for value in values)
+    return text

@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 
 from curation.datasets import get_dataset
 from curation.errors import InvalidInputError, NotFoundError
+from curation.feature_columns import FeatureColumn, check_columns_agree, columns_from_json
 from curation.identifiers import DatasetId, SelectorId, WorkspaceId
 from curation.models import Dataset, DatasetState, Modality, Role, Selector
 
-# Text and tables are validated already, but no encoder reads them yet.
-TRAINABLE_MODALITIES = frozenset({Modality.IMAGE, Modality.EMBEDDING})
 _NAMES_SHOWN = 5
 
 
@@ -74,7 +73,6 @@ def check_datasets(session: Session, workspace_id: WorkspaceId, request: JobRequ
     reference = _ready_dataset(
         session, workspace_id, request.reference_id, Role.REFERENCE, "reference_id"
     )
-    _check_modality(synthetic)
     _check_pair(synthetic, reference, "reference_id")
     if request.test_id is not None:
         test = _ready_dataset(session, workspace_id, request.test_id, Role.TEST, "test_id")
@@ -103,8 +101,8 @@ def check_scorable(
     if dataset.input_shape != selector.input_shape:
         raise InvalidInputError(
             "SHAPES_DIFFER",
-            f"Samples of the dataset have the shape {dataset.input_shape}, those of the selector"
-            f" {selector.input_shape}.",
+            f"Samples of the dataset are {_shape(dataset)}, those of the selector"
+            f" {_shape(selector)}.",
             field=field,
             cure=_shape_cure(dataset),
         )
@@ -158,17 +156,6 @@ def _readiness_cure(dataset: Dataset) -> str:
             return dataset.failure_cure or "Upload a content that passes validation."
 
 
-def _check_modality(synthetic: Dataset) -> None:
-    if synthetic.modality not in TRAINABLE_MODALITIES:
-        works = " and ".join(sorted(TRAINABLE_MODALITIES))
-        raise InvalidInputError(
-            "UNSUPPORTED_MODALITY",
-            f"Jobs cannot run on {synthetic.modality} datasets.",
-            field="synthetic_id",
-            cure=f"Jobs run on {works} datasets; encode the samples and upload embeddings.",
-        )
-
-
 def _check_pair(synthetic: Dataset, other: Dataset, field: str) -> None:
     if other.modality is not synthetic.modality:
         raise InvalidInputError(
@@ -178,7 +165,14 @@ def _check_pair(synthetic: Dataset, other: Dataset, field: str) -> None:
             field=field,
             cure="Use sets of one modality.",
         )
-    if other.input_shape != synthetic.input_shape:
+    if synthetic.modality is Modality.TABULAR:
+        check_columns_agree(
+            _columns(synthetic, "synthetic_id"),
+            _columns(other, field),
+            role=other.role,
+            field=field,
+        )
+    elif other.input_shape != synthetic.input_shape:
         raise InvalidInputError(
             "SHAPES_DIFFER",
             f"Samples of the {other.role} set are {_shape(other)}, those of the synthetic set"
@@ -187,6 +181,17 @@ def _check_pair(synthetic: Dataset, other: Dataset, field: str) -> None:
             cure=_shape_cure(synthetic),
         )
     _check_classes(synthetic, other, field)
+
+
+def _columns(dataset: Dataset, field: str) -> tuple[FeatureColumn, ...]:
+    if dataset.feature_columns is None:
+        raise InvalidInputError(
+            "COLUMNS_UNKNOWN",
+            f"Dataset {dataset.id} was validated before the columns of tables were kept.",
+            field=field,
+            cure="Upload the table again.",
+        )
+    return columns_from_json(dataset.feature_columns)
 
 
 def _check_classes(synthetic: Dataset, other: Dataset, field: str) -> None:
@@ -206,7 +211,7 @@ def _check_classes(synthetic: Dataset, other: Dataset, field: str) -> None:
     )
 
 
-def _shape(dataset: Dataset) -> str:
+def _shape(dataset: Dataset | Selector) -> str:
     sides = " x ".join(str(side) for side in dataset.input_shape or ())
     order = "channels x height x width" if dataset.modality is Modality.IMAGE else "long"
     return f"{sides} ({order})" if dataset.modality is Modality.IMAGE else f"{sides} {order}"

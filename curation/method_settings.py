@@ -7,6 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Auto = Literal["auto"]
+# A model of a library by its name there, never a path.
+LibraryModel = Annotated[
+    str,
+    Field(
+        pattern=r"^(sentence_transformers|timm):[A-Za-z0-9][A-Za-z0-9_.-]*"
+        r"(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$",
+        max_length=140,
+        examples=["timm:resnet18", "sentence_transformers:intfloat/e5-small-v2"],
+    ),
+]
 BaselineName = Literal[
     "random",
     "el2n",
@@ -35,18 +45,31 @@ class PipelineSettings(BaseModel):
     # Strict, so that true is no number and "3" no count.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    encoder: Literal["auto", "identity", "efficientnet_lite0", "pixels_pca"] = Field(
+    encoder: (
+        Literal[
+            "auto",
+            "identity",
+            "efficientnet_lite0",
+            "pixels_pca",
+            "hog",
+            "table_scaled",
+            "table_quantiles",
+            "minilm",
+            "tfidf_svd",
+        ]
+        | LibraryModel
+    ) = Field(
         "auto",
         description="Space for position features; auto takes the view in which the reference set"
         " predicts itself best.",
     )
-    classifier: Literal["auto", "linear", "mlp", "cnn"] = Field(
+    classifier: Literal["auto", "linear", "mlp", "cnn", "resnet20"] = Field(
         "auto", description="Model to train; auto takes a small network on the encoding."
     )
     classifier_learning_rate: Annotated[float, Field(ge=1e-8, le=10.0)] | Auto = Field(
         "auto",
         description="Learning rate of the classifier; auto takes 0.1, and 0.01 for the"
-        " convolutional network.",
+        " convolutional networks.",
         json_schema_extra=_symbol("η"),
     )
     momentum: float = Field(
@@ -91,18 +114,19 @@ class TrainerSettings(PipelineSettings):
     alignment: Literal["auto", "head", "exact", "finite_difference"] = Field(
         "auto",
         description="Estimator of gradient alignment; auto takes the last layer's closed form for"
-        " heads and the exact one for the convolutional network.",
+        " heads and the exact one for the convolutional networks.",
         json_schema_extra=_symbol("a_i"),
     )
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = Field(
         "auto",
         description="Training steps of the weighting run; auto takes 250, and 300 for the"
-        " convolutional network.",
+        " convolutional networks.",
         json_schema_extra=_symbol("T"),
     )
     batch_size: Annotated[int, Field(ge=2, le=1_048_576)] | Auto = Field(
         "auto",
-        description="Samples in a training batch; auto takes 256, or the whole of a smaller pool.",
+        description="Samples in a training batch; auto starts with at most 256 and lets the"
+        " gradient's noise choose up to four times as many.",
         json_schema_extra=_symbol("N"),
     )
     micro_batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
@@ -167,7 +191,7 @@ class TessSettings(PipelineSettings):
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = Field(
         "auto",
         description="Training steps of either classifier; auto takes 250, and 300 for the"
-        " convolutional network.",
+        " convolutional networks.",
         json_schema_extra=_symbol("T"),
     )
     batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | Auto = Field(

@@ -217,6 +217,8 @@ class Dataset(Base):
     class_names: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     class_counts: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     input_shape: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    # A list, since JSONB does not keep the order of an object's keys.
+    feature_columns: Mapped[list[dict[str, str]] | None] = mapped_column(JSONB(none_as_null=True))
     failure_reason: Mapped[str | None]
     failure_detail: Mapped[str | None]
     failure_field: Mapped[str | None]
@@ -484,6 +486,7 @@ class Selector(Base):
         _one_of("modality", Modality),
         CheckConstraint("cardinality(class_names) > 1", name="has_classes"),
         CheckConstraint("cardinality(input_shape) > 0", name="has_shape"),
+        CheckConstraint("(modality = 'text') = (input_shape IS NULL)", name="shape_by_modality"),
         CheckConstraint("sample_count > 0", name="samples_positive"),
         UniqueConstraint("workspace_id", "id"),
         UniqueConstraint("job_id"),
@@ -497,7 +500,8 @@ class Selector(Base):
     method: Mapped[str]
     encoder: Mapped[str]
     modality: Mapped[Modality] = mapped_column(_closed_set(Modality))
-    input_shape: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    # Null for texts, which have none.
+    input_shape: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
     class_names: Mapped[list[str]] = mapped_column(ARRAY(Text))
     sample_count: Mapped[int]
     digest: Mapped[str] = mapped_column(ForeignKey("objects.digest"), index=True)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.census import Census
+from curation.feature_columns import FeatureColumn
 from curation.user_columns import ColumnKinds, typed_columns
 
 # A row group is what a reader holds in memory at once.
@@ -86,9 +87,9 @@ class SampleFileWriter:
         self._count = 0
 
     @property
-    def column_names(self) -> Sequence[str]:
-        """The names of the other columns seen so far."""
-        return self._kinds.names
+    def columns(self) -> Sequence[FeatureColumn]:
+        """The other columns seen so far."""
+        return self._kinds.columns
 
     def append(self, batch: SampleBatch, census: Census) -> None:
         """Write a batch as one row group.

@@ -169,6 +169,8 @@ def _text_of(value: Any) -> str:  # Any cell.
         raise RowError("TEXT_MISSING", "The row has no text.", TEXT_COLUMN)
     if not isinstance(value, str) or not is_storable(value):
         raise RowError("TEXT_INVALID", f"{shown(value)} is no text.", TEXT_COLUMN)
+    if not value.strip():
+        raise RowError("TEXT_MISSING", "The row's text is blank.", TEXT_COLUMN)
     return str(value)
 
 

@@ -10,6 +10,7 @@ from typing import Any, final
 import pyarrow as pa
 
 from curation.errors import InvalidInputError
+from curation.feature_columns import ColumnKind, FeatureColumn
 
 MAX_COLUMNS = 2_000
 _INT64 = 2**63
@@ -41,9 +42,9 @@ class ColumnKinds:
         self._kinds: dict[str, _Kind] = {}
 
     @property
-    def names(self) -> Sequence[str]:
+    def columns(self) -> Sequence[FeatureColumn]:
         """The columns seen so far, in the order in which they were met."""
-        return tuple(self._kinds)
+        return tuple(FeatureColumn(name, _feature_kind(kind)) for name, kind in self._kinds.items())
 
     def observe(self, row: Mapping[str, Any]) -> None:
         """Take note of a row's values.
@@ -113,6 +114,15 @@ def _type_of(kind: _Kind) -> pa.DataType:
             return pa.float64()
         case _:
             return pa.string()
+
+
+def _feature_kind(kind: _Kind) -> ColumnKind:
+    if kind is _Kind.NOTHING:
+        return ColumnKind.EMPTY
+    stored = _type_of(kind)
+    if stored == pa.string():
+        return ColumnKind.CATEGORY
+    return ColumnKind.BOOLEAN if stored == pa.bool_() else ColumnKind.NUMBER
 
 
 def _converted(value: Any, kind: pa.DataType) -> Any:  # JSON value to Arrow value.

@@ -7,6 +7,7 @@ from pathlib import Path
 from curation.census import Rejection
 from curation.embeddings import read_npz
 from curation.errors import InvalidInputError
+from curation.feature_columns import ColumnKind, FeatureColumn
 from curation.image_archives import read_image_archive
 from curation.intake import Content, Intake, ValidationRequest
 from curation.sample_kinds import Modality
@@ -25,6 +26,7 @@ class Validation:
         class_names: Names of the classes, by label.
         class_counts: The number of samples of each class.
         input_shape: `[dimension]`, `[channels, height, width]`, or None for texts.
+        feature_columns: What is learned from, for tables; none for other samples.
         rejected_count: The number of rows that are left out.
         rejections: Why, for as many of them as the limits allow.
     """
@@ -34,6 +36,7 @@ class Validation:
     class_names: Sequence[str]
     class_counts: Mapping[str, int]
     input_shape: Sequence[int] | None
+    feature_columns: Sequence[FeatureColumn]
     rejected_count: int
     rejections: Sequence[Rejection]
 
@@ -69,7 +72,8 @@ def validate_dataset(
         try:
             content = _read(path, request, limits, intake)
             columns = intake.finish(destination, request.role, content.modality)
-            input_shape = _input_shape(content, columns)
+            features = columns if content.modality is Modality.TABULAR else ()
+            input_shape = _input_shape(content, features)
         except InvalidInputError as error:
             census = intake.census
             return Refusal(error, census.rejected_count, tuple(census.rejections))
@@ -82,6 +86,7 @@ def validate_dataset(
             class_names=census.class_names(),
             class_counts=census.class_counts(),
             input_shape=input_shape,
+            feature_columns=features,
             rejected_count=census.rejected_count,
             rejections=tuple(census.rejections),
         )
@@ -107,14 +112,14 @@ def _read(
             )
 
 
-def _input_shape(content: Content, columns: Sequence[str]) -> Sequence[int] | None:
+def _input_shape(content: Content, features: Sequence[FeatureColumn]) -> Sequence[int] | None:
     if content.modality is not Modality.TABULAR:
         return content.input_shape
-    if not columns:
+    if all(column.kind is ColumnKind.EMPTY for column in features):
         raise InvalidInputError(
             "NO_FEATURES",
-            "The table has no column beside label, id and source.",
+            "The table has no column with values beside label, id and source.",
             field="content",
             cure="Add the columns to learn from.",
         )
-    return [len(columns)]
+    return [len(features)]

@@ -16,6 +16,7 @@ import structlog
 
 from curation.census import Rejection
 from curation.errors import InvalidInputError
+from curation.feature_columns import columns_from_json
 from curation.intake import ValidationRequest
 from curation.sample_kinds import Modality
 from curation.validation import Refusal, Validation
@@ -149,7 +150,8 @@ def _read_answer(
         error = InvalidInputError(**answer.pop("error"))
         return Refusal(error=error, rejections=rejections, **answer)
     modality = Modality(answer.pop("modality"))
-    return Validation(modality=modality, rejections=rejections, **answer)
+    columns = columns_from_json(answer.pop("feature_columns"))
+    return Validation(modality=modality, feature_columns=columns, rejections=rejections, **answer)
 
 
 def _refused(reason: str, detail: str) -> Refusal:

@@ -114,6 +114,7 @@ class BaselineView:
         is_unlearned: [sample] bool, true where the training without selection was never right.
         sets: Encoded pool, and the reference samples that may be looked at.
         folds: [reference] int64, the fold of each of them in the cross-validation.
+        fold_count: Number of folds.
         scores: [sample] float32 in [0, 1] for each baseline that is learned.
         seed: Seed of the random row.
     """
@@ -122,6 +123,7 @@ class BaselineView:
     is_unlearned: NDArray[np.bool_]
     sets: EncodedSets
     folds: NDArray[np.int64]
+    fold_count: int
     scores: Mapping[BaselineChoice, NDArray[np.float32]]
     seed: int
 
@@ -225,13 +227,13 @@ def _near_the_reference(view: BaselineView) -> _Rankings:
     nearest = [view.column(f"nearest_real_cosine_{place}") for place in (1, 2, 3)]
     by_fold = [
         nearest_real_cosines(view.sets.with_reference(view.folds != fold)).mean(axis=1)
-        for fold in range(int(view.folds.max()) + 1)
+        for fold in range(view.fold_count)
     ]
     return np.mean(nearest, axis=0), np.stack(by_fold)
 
 
 def _valuable_to_neighbours(view: BaselineView) -> _Rankings:
-    sums = knn_shapley_sums(view.sets, view.folds)
+    sums = knn_shapley_sums(view.sets, view.folds, view.fold_count)
     whole = sums.sum(axis=0)
     # Dividing by the number of reference samples would not change an order.
     return whole.astype(np.float32), (whole - sums).astype(np.float32)

@@ -11,6 +11,7 @@ from mts_core.axes import Indices
 _GENERATOR: Final = "generator"
 _ORDER: Final = "order"
 _CURSOR: Final = "cursor"
+_BATCH_SIZE: Final = "batch_size"
 
 
 @final
@@ -33,6 +34,15 @@ class BatchSampler:
         """Samples in each batch."""
         return self._batch_size
 
+    @property
+    def sample_count(self) -> int:
+        """Samples that batches are drawn from."""
+        return self._sample_count
+
+    def resize(self, batch_size: int) -> None:
+        """Draw batches of another size from here on, in the order that is under way."""
+        self._batch_size = min(batch_size, self._sample_count)
+
     def draw(self) -> Indices:
         """Return the indices of the next batch, on the CPU."""
         if self._batch_size == self._sample_count:
@@ -52,6 +62,7 @@ class BatchSampler:
             _GENERATOR: self._generator.get_state(),
             _ORDER: self._order,
             _CURSOR: torch.tensor(self._cursor),
+            _BATCH_SIZE: torch.tensor(self._batch_size),
         }
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
@@ -59,3 +70,4 @@ class BatchSampler:
         self._generator.set_state(tensors[_GENERATOR])
         self._order = tensors[_ORDER]
         self._cursor = int(tensors[_CURSOR])
+        self._batch_size = int(tensors[_BATCH_SIZE])

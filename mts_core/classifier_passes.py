@@ -1,6 +1,7 @@
 """Runs the classifier over batches: per-sample losses, weighted gradients, the reference pass."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,8 @@ from mts_core.alignment import head_direction, loss_residuals
 from mts_core.axes import Hidden, Logits, ParameterTensors, PerSample, Scalar
 from mts_core.classifiers import Classifier
 from mts_core.config import MtsConfig
+from mts_core.layer_taps import LayerTaps
+from mts_core.ranks import ALONE, Ranks
 from mts_core.training_data import LabelledInputs
 
 _CPU_IMAGES_AT_ONCE: Final = 128
@@ -25,10 +28,12 @@ class PassSettings:
     Attributes:
         micro_batch_size: Most samples whose activations are held at once; None sets no bound.
         use_autocast: Whether to compute in bfloat16 on a CUDA device.
+        ranks: Processes that share the work; each passes its own samples of a batch.
     """
 
     micro_batch_size: int | None = None
     use_autocast: bool = False
+    ranks: Ranks = ALONE
 
     def precision(self, device: torch.device) -> torch.autocast:
         """Return the context in which the classifier is called on a device."""
@@ -46,13 +51,13 @@ class PassSettings:
         return min(self.micro_batch_size or _CPU_IMAGES_AT_ONCE, _CPU_IMAGES_AT_ONCE)
 
 
-def pass_settings(config: MtsConfig) -> PassSettings:
+def pass_settings(config: MtsConfig, ranks: Ranks = ALONE) -> PassSettings:
     """Return how a run's settings want the classifier to be run.
 
     Without a bound of its own, a run holds no more samples at once than a training batch: a large
     reference set or the pool passes in parts of that size.
     """
-    return PassSettings(config.micro_batch_size or config.batch_size, config.use_autocast)
+    return PassSettings(config.micro_batch_size or config.batch_size, config.use_autocast, ranks)
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,17 @@ class BatchForward:
         losses: Cross-entropy of each sample, without a graph.
         hidden: Penultimate features, without a graph.
         residuals: Softmax minus one-hot, without a graph.
-        graph_losses: Losses by parts with their graphs; empty where memory does not hold them.
+        graph_losses: Losses of this rank's samples, by parts with their graphs; empty where memory
+            does not hold them.
+        taps: What the layers saw of this rank's samples, by parts; empty where it was not asked
+            for, or where memory does not hold it.
     """
 
     losses: PerSample
     hidden: Hidden
     residuals: Logits
     graph_losses: tuple[Tensor, ...]
+    taps: tuple[LayerTaps, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,11 @@ class ReferencePass:
 
 
 def forward_batch(
-    classifier: Classifier, batch: LabelledInputs, settings: PassSettings
+    classifier: Classifier,
+    batch: LabelledInputs,
+    settings: PassSettings,
+    *,
+    is_tapped: bool = False,
 ) -> BatchForward:
     """Return losses and penultimate features of a batch at the present parameters.
 
@@ -102,21 +115,29 @@ def forward_batch(
         classifier: The network.
         batch: Raw inputs and classes.
         settings: Memory bound and precision.
+        is_tapped: Whether to record what the layers see, where the graph is kept.
     """
-    bound = settings.micro_batch_size
-    is_kept = bound is None or batch.sample_count <= bound
+    bound, total = settings.micro_batch_size, batch.sample_count
+    own = batch.part(settings.ranks.rows(total))
+    is_kept = bound is None or own.sample_count <= bound
     parts = []
+    taps: list[LayerTaps] = []
     with torch.set_grad_enabled(is_kept):
-        for part in batch.split(settings.part_size(batch.inputs)):
-            hidden, logits = _call(classifier, part, settings)
+        for part in own.split(settings.part_size(own.inputs)):
+            if is_tapped and is_kept:
+                taps.append(LayerTaps())
+            with taps[-1].listen(classifier) if taps else nullcontext():
+                hidden, logits = _call(classifier, part, settings)
             losses = functional.cross_entropy(logits, part.labels, reduction="none")
             residuals = loss_residuals(logits.detach(), part.labels)
             parts.append((losses, hidden.detach(), residuals))
+    gather = settings.ranks.gather
     return BatchForward(
-        losses=torch.cat([losses.detach() for losses, _, _ in parts]),
-        hidden=torch.cat([hidden for _, hidden, _ in parts]),
-        residuals=torch.cat([residuals for _, _, residuals in parts]),
+        losses=gather(torch.cat([losses.detach() for losses, _, _ in parts]), total),
+        hidden=gather(torch.cat([hidden for _, hidden, _ in parts]), total),
+        residuals=gather(torch.cat([residuals for _, _, residuals in parts]), total),
         graph_losses=tuple(losses for losses, _, _ in parts) if is_kept else (),
+        taps=tuple(taps),
     )
 
 
@@ -139,16 +160,18 @@ def weighted_gradient(
             they are computed again part by part.
     """
     parameters = dict(classifier.named_parameters())
-    losses = iter(graph_losses) if graph_losses else _losses_by_part(classifier, batch, settings)
+    rows = settings.ranks.rows(batch.sample_count)
+    own = batch.part(rows)
+    losses = iter(graph_losses) if graph_losses else _losses_by_part(classifier, own, settings)
     total: list[Tensor] | None = None
-    start = 0
+    start = rows.start
     for part_losses in losses:
         stop = start + part_losses.shape[0]
         loss = (shares[start:stop] * part_losses).sum()
         gradients = torch.autograd.grad(loss, list(parameters.values()))
         total = _added(total, gradients)
         start = stop
-    return dict(zip(parameters, total or [], strict=True))
+    return dict(zip(parameters, settings.ranks.add(total or []), strict=True))
 
 
 def reference_pass(
@@ -167,10 +190,11 @@ def reference_pass(
         is_head_only: Whether the last layer's gradient will do; it needs no backward pass.
     """
     parameters = {} if is_head_only else dict(classifier.named_parameters())
+    own = reference.part(settings.ranks.rows(reference.sample_count))
     total: list[Tensor] | None = None
     hidden_parts, logit_parts = [], []
     with torch.set_grad_enabled(not is_head_only):
-        for part in reference.split(settings.part_size(reference.inputs)):
+        for part in own.split(settings.part_size(own.inputs)):
             hidden, logits = _call(classifier, part, settings)
             if not is_head_only:
                 loss = functional.cross_entropy(logits, part.labels, reduction="sum")
@@ -178,11 +202,14 @@ def reference_pass(
                 total = _added(total, torch.autograd.grad(share, list(parameters.values())))
             hidden_parts.append(hidden.detach())
             logit_parts.append(logits.detach())
-    hidden, logits = torch.cat(hidden_parts), torch.cat(logit_parts)
+    hidden, logits = (
+        settings.ranks.gather(torch.cat(parts), reference.sample_count)
+        for parts in (hidden_parts, logit_parts)
+    )
     if total is None:
         direction = head_direction(hidden, loss_residuals(logits, reference.labels))
     else:
-        direction = dict(zip(parameters, total, strict=True))
+        direction = dict(zip(parameters, settings.ranks.add(total), strict=True))
     return ReferencePass(
         loss=functional.cross_entropy(logits, reference.labels),
         accuracy=(logits.argmax(dim=1) == reference.labels).to(logits.dtype).mean(),

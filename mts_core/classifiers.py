@@ -1,4 +1,4 @@
-"""Builds the classifiers that are trained on the weighted pool: linear, MLP and GroupNorm CNN."""
+"""Builds the classifiers that are trained on the weighted pool, from linear to residual."""
 
 import math
 from abc import ABC, abstractmethod
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from mts_core.axes import Hidden, Inputs, Logits
 from mts_core.config import ClassifierKind
 from mts_core.errors import ConfigError
+from mts_core.layers import allocate_convolution, allocate_linear, initialise_layer
+from mts_core.residual_network import RESIDUAL_UNITS, ResidualBody
 
 HIDDEN_UNITS: Final = 128
 """Penultimate units of the MLP and of the CNN."""
@@ -145,8 +147,7 @@ class CnnClassifier(Classifier):
         channels, height, width = input_shape
         stages: list[nn.Module] = []
         stage_width = _FIRST_WIDTH
-        # The first stage of a large image takes two halvings: at full size it would cost most.
-        stride = 2 if min(height, width) > _LARGEST_UNSTRIDED_SIDE else 1
+        stride = _first_stride(height, width)
         while not stages or min(height, width) > _FINAL_SIDE:
             height, width = math.ceil(height / stride), math.ceil(width / stride)
             is_halved = min(height, width) > 1
@@ -164,12 +165,31 @@ class CnnClassifier(Classifier):
         return torch.relu(self.hidden(self.stages(self.scaled(inputs)).flatten(1)))
 
 
+@final
+class ResidualClassifier(Classifier):
+    """The 20-layer residual network with GroupNorm."""
+
+    def __init__(
+        self, input_shape: tuple[int, ...], class_count: int, scaling: InputScaling
+    ) -> None:
+        super().__init__(scaling)
+        channels, height, width = input_shape
+        self.body = ResidualBody(channels, stride=_first_stride(height, width))
+        self.head = allocate_linear(RESIDUAL_UNITS, class_count)
+
+    def features(self, inputs: Inputs) -> Hidden:
+        """Return the mean activations of the last stage."""
+        means: Tensor = self.body(self.scaled(inputs))
+        return means
+
+
+def _first_stride(height: int, width: int) -> int:
+    # A large image is halved by the first convolution as well: at full size it would cost most.
+    return 2 if min(height, width) > _LARGEST_UNSTRIDED_SIDE else 1
+
+
 def _stage(channels: int, width: int, *, stride: int, is_halved: bool) -> list[nn.Module]:
-    # Made without values: the constructor's own initialisation would draw from the global state.
-    empty = nn.Conv2d(
-        channels, width, kernel_size=3, stride=stride, padding=1, bias=False, device="meta"
-    )
-    convolution = empty.to_empty(device="cpu")
+    convolution = allocate_convolution(channels, width, stride=stride)
     stage: list[nn.Module] = [convolution, nn.GroupNorm(min(_NORM_GROUPS, width), width), nn.ReLU()]
     return [*stage, nn.MaxPool2d(2)] if is_halved else stage
 
@@ -192,7 +212,7 @@ def build_classifier(
         scaling: Scaling of the inputs; None leaves them as they are.
 
     Raises:
-        ConfigError: The CNN is asked for inputs that are no images.
+        ConfigError: A convolutional network is asked for inputs that are no images.
     """
     shape = tuple(input_shape)
     used_scaling = scaling or InputScaling(torch.zeros(()), torch.ones(()))
@@ -203,34 +223,17 @@ def build_classifier(
     return classifier
 
 
-def allocate_linear(input_size: int, output_size: int) -> nn.Linear:
-    """Return a linear layer with memory but no values, so that no global randomness is drawn."""
-    return nn.Linear(input_size, output_size, device="meta").to_empty(device="cpu")
-
-
-def initialise_layer(layer: nn.Linear | nn.Conv2d, generator: torch.Generator) -> None:
-    """Fill a layer with uniform weights of variance ``2 / fan_in`` and a zero bias.
-
-    Source: [he2015delving], equation 10.
-    """
-    fan_in = layer.weight[0].numel()
-    bound = math.sqrt(6.0 / fan_in)
-    with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        if layer.bias is not None:
-            layer.bias.zero_()
-
-
 def _construct(
     kind: ClassifierKind, shape: tuple[int, ...], class_count: int, scaling: InputScaling
 ) -> Classifier:
-    if kind is ClassifierKind.CNN:
+    if kind.reads_images:
         if len(shape) != _IMAGE_AXES:
             raise ConfigError(
-                "The convolutional network needs images; choose linear or mlp for embeddings.",
+                "The convolutional networks need images; choose linear or mlp for other samples.",
                 field="classifier",
             )
-        return CnnClassifier(shape, class_count, scaling)
+        network = CnnClassifier if kind is ClassifierKind.CNN else ResidualClassifier
+        return network(shape, class_count, scaling)
     if kind is ClassifierKind.MLP:
         return MlpClassifier(math.prod(shape), class_count, scaling)
     return LinearClassifier(math.prod(shape), class_count, scaling)

@@ -12,6 +12,12 @@ class ClassifierKind(StrEnum):
     LINEAR = "linear"
     MLP = "mlp"
     CNN = "cnn"
+    RESNET20 = "resnet20"
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether the classifier is a network on images instead of a head on vectors."""
+        return self in {ClassifierKind.CNN, ClassifierKind.RESNET20}
 
 
 class MetaInput(StrEnum):
@@ -56,6 +62,9 @@ class MtsConfig:
     steps: int = setting(500, text="Number of classifier steps.", low=1, high=1_000_000, symbol="T")
     batch_size: int = setting(
         512, text="Samples in a training batch.", low=2, high=1_048_576, symbol="N"
+    )
+    chooses_batch_size: bool = setting(
+        False, text="Whether the warm-up may raise the size of the batches after it."
     )
     micro_batch_size: int | None = setting(
         None,

@@ -14,10 +14,11 @@ from torch.nn import functional
 from mts_core.classifiers import Classifier, build_classifier, measure_input_scaling
 from mts_core.config import ClassifierKind
 from mts_core.curation_data import CurationData
-from mts_core.encoders import Conditioning
+from mts_core.encoders import Conditioning, is_fitted
 from mts_core.errors import MtsError, NonFiniteError
 from mts_core.kernel_ridge import fit_kernel_posterior
 from mts_core.optimisers import SgdRule, sgd_step, zeros_like_parameters
+from mts_core.pipeline_config import parse_encoder
 from mts_core.pipeline_report import CurationResult
 from mts_core.seeds import derive_generator, derive_seed
 from mts_core.selector import ScoreMap, Selector, SelectorOrigin, mean_prediction, network_inputs
@@ -64,6 +65,18 @@ class FinishedRun:
     reference_labels: NDArray[np.int64]
 
 
+def is_distillable(result: CurationResult) -> bool:
+    """Return whether a run's scores can be distilled.
+
+    A selector knows its encoder by name, so one that the run's inputs made would be lost; and what
+    a selector scored itself teaches nothing new.
+
+    Args:
+        result: What the run found.
+    """
+    return result.encoded is not None and not is_fitted(parse_encoder(result.encoded.encoder))
+
+
 def finished_run(
     data: CurationData, result: CurationResult, *, class_names: Sequence[str], method: str
 ) -> FinishedRun:
@@ -76,11 +89,13 @@ def finished_run(
         method: How the scores were learned.
 
     Raises:
-        MtsError: The scores were made by a selector themselves.
+        MtsError: The run's scores are not distillable.
     """
     encoded = result.encoded
     if encoded is None:
         raise MtsError("Scores of a selector teach no further selector.")
+    if is_fitted(parse_encoder(encoded.encoder)):
+        raise MtsError(f"No selector can make the encoder {encoded.encoder} again.")
     return FinishedRun(
         origin=SelectorOrigin(
             encoder=encoded.encoder,

@@ -49,7 +49,7 @@ def evaluation_budget(
     """Return a budget that suits a classifier's cost and the pool's size.
 
     Heads get five folds, five cuts, five powers, and up to ten passes over the pool within 200 to
-    2000 steps. The convolutional network costs a hundred times as much: two folds, two cuts and two
+    2000 steps. A convolutional network costs a hundred times as much: two folds, two cuts and two
     powers.
 
     Args:
@@ -58,7 +58,7 @@ def evaluation_budget(
         batch_size: Samples in a batch.
         seeds: Paired repetitions.
     """
-    if kind is ClassifierKind.CNN:
+    if kind.reads_images:
         return EvaluationBudget(
             folds=2,
             fractions=(0.3, 0.6),

@@ -238,6 +238,7 @@ class EvaluationStage:
             learned.is_unlearned,
             sets=sets,
             folds=folds,
+            fold_count=self._budget.folds,
             scores=learned.baseline_scores,
             seed=self._context.seed,
         )

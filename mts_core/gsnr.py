@@ -76,13 +76,13 @@ class GsnrRung:
 
 @dataclass(frozen=True)
 class GsnrHistory:
-    """All measurements of a run, at the same batch sizes each time.
+    """All measurements of a run; the ladder grows where the run's batches do.
 
     Attributes:
         steps: ``[measurement]`` int64.
         batch_sizes: ``[rung]`` int64.
-        signals: ``[measurement, rung]`` float64.
-        noises: ``[measurement, rung]`` float64.
+        signals: ``[measurement, rung]`` float64; NaN where a rung was not measured.
+        noises: ``[measurement, rung]`` float64; the same.
     """
 
     steps: NDArray[np.int64]
@@ -187,8 +187,8 @@ def critical_batch_size(history: GsnrHistory, *, seed: int = 0) -> CriticalBatch
     """
     if history.signals.size == 0:
         return CriticalBatchSize(None, (None, None), is_extrapolated=False)
-    noises = (history.noises * history.batch_sizes).mean(axis=1)
-    ratios = history.signals.mean(axis=1) / np.where(noises > 0, noises, np.inf)
+    noises = np.nanmean(history.noises * history.batch_sizes, axis=1)
+    ratios = np.nanmean(history.signals, axis=1) / np.where(noises > 0, noises, np.inf)
     value = _inverse(float(ratios.mean()))
     sizes = history.batch_sizes
     is_extrapolated = value is not None and not sizes.min() <= value <= sizes.max()

@@ -14,7 +14,9 @@ NEIGHBOURS: Final = 5
 _REFERENCE_AT_ONCE: Final = 16
 
 
-def knn_shapley_sums(sets: EncodedSets, groups: NDArray[np.int64]) -> NDArray[np.float64]:
+def knn_shapley_sums(
+    sets: EncodedSets, groups: NDArray[np.int64], group_count: int
+) -> NDArray[np.float64]:
     """Return the Shapley values of the pool samples, summed over groups of reference samples.
 
     The game: the pool samples of a coalition classify a reference sample by the vote of its nearest
@@ -23,7 +25,8 @@ def knn_shapley_sums(sets: EncodedSets, groups: NDArray[np.int64]) -> NDArray[np
 
     Args:
         sets: Encoded pool and reference set.
-        groups: [reference] int64, the group of each reference sample, counting from 0.
+        groups: [reference] int64 in [0, group_count), the group of each reference sample.
+        group_count: Number of groups, of which some may be empty.
 
     Returns:
         [group, sample] float64.
@@ -36,7 +39,7 @@ def knn_shapley_sums(sets: EncodedSets, groups: NDArray[np.int64]) -> NDArray[np
     """
     pool = normalise(sets.pool)
     reference = normalise(sets.reference)
-    sums = np.zeros((int(groups.max()) + 1, len(pool)))
+    sums = np.zeros((group_count, len(pool)))
     for start in range(0, len(reference), _REFERENCE_AT_ONCE):
         rows = slice(start, start + _REFERENCE_AT_ONCE)
         cosines = reference[rows] @ pool.T

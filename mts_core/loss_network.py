@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mts_core.axes import FeatureColumns, GroupFlags, Labels, PerSample
-from mts_core.classifiers import allocate_linear, initialise_layer
+from mts_core.layers import allocate_linear, initialise_layer
 from mts_core.meta_network import LAST_LAYER_SHRINKAGE
 
 LOSS_FEATURE_NAMES: Final = ("training_loss",)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mts_core.axes import FeatureColumns, GroupFlags, Labels, ParameterTensors, PerSample
-from mts_core.classifiers import allocate_linear, initialise_layer
+from mts_core.layers import allocate_linear, initialise_layer
 
 OFFLINE_FEATURE_COUNT: Final = 13
 """Scalar columns measured before training: ten of position, three of training dynamics."""

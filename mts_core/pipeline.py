@@ -77,8 +77,8 @@ def run_pipeline(
     context = RunContext(data, settings, seed, torch.device(device))
     progress = _Progress(context, resume)
 
-    encode = EncodeStage(context, progress.encoder)
-    progress.encoder = encode.encoder
+    encode = EncodeStage(context, progress.encoder, progress.encoder_losses)
+    progress.encoder, progress.encoder_losses = encode.encoder, encode.candidate_losses
     yield from progress.run(encode)
     sets = classifier_sets(context, encode.encoding)
     features = FeatureStage(context, encode.encoding, sets)
@@ -100,6 +100,7 @@ class _Progress:
 
     Attributes:
         encoder: Name of the encoder in use, or none before it is chosen.
+        encoder_losses: Log loss of each encoder that was compared, by name.
     """
 
     def __init__(self, context: RunContext, resume: PipelineState | None) -> None:
@@ -115,10 +116,12 @@ class _Progress:
             "config": config_to_json(context.config),
         }
         self.encoder: str | None = None
+        self.encoder_losses: dict[str, float] = {}
         if resume is not None:
             if resume.metadata.get("identity") != self._identity:
                 raise CheckpointError("The saved state belongs to a run with other settings.")
             self.encoder = resume.metadata["encoder"]
+            self.encoder_losses = resume.metadata.get("encoder_log_losses", {})
 
     def run(self, stage: Stage) -> Iterator[PipelineReport]:
         """Yield a report after each step of a stage, from where an earlier run stopped."""
@@ -167,7 +170,11 @@ class _Progress:
             for item in self._stages
             for name, value in item.capture().items()
         }
-        metadata = {"identity": self._identity, "encoder": self.encoder}
+        metadata = {
+            "identity": self._identity,
+            "encoder": self.encoder,
+            "encoder_log_losses": self.encoder_losses,
+        }
         return PipelineState(stage.phase, stage.step, tensors, metadata)
 
 
@@ -183,6 +190,8 @@ def _result(
     cut, chosen_by = _suggested_cut(context, scores, evaluation)
     resolved = config_to_json(context.config)
     resolved["encoder"] = encode.encoder
+    if "batch_size_choice" in weight.summary:
+        resolved["batch_size"] = weight.summary["batch_size_choice"]["value"]
     resolved["keep"] = cut.fraction
     report: dict[str, Any] = {  # Any: a JSON object.
         "rows": [],

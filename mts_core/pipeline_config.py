@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from mts_core.setting import AUTO, Auto, check_settings, setting, value_to_json
+from mts_core.library_models import LibraryModel, parse_library_model
+from mts_core.setting import AUTO, Auto, check_settings, setting, value_from_json, value_to_json
 
 
 class MethodName(StrEnum):
@@ -25,6 +26,11 @@ class EncoderChoice(StrEnum):
     IDENTITY = "identity"
     EFFICIENTNET_LITE0 = "efficientnet_lite0"
     PIXELS_PCA = "pixels_pca"
+    HOG = "hog"
+    TABLE_SCALED = "table_scaled"
+    TABLE_QUANTILES = "table_quantiles"
+    MINILM = "minilm"
+    TFIDF_SVD = "tfidf_svd"
 
 
 class ClassifierChoice(StrEnum):
@@ -34,6 +40,7 @@ class ClassifierChoice(StrEnum):
     LINEAR = "linear"
     MLP = "mlp"
     CNN = "cnn"
+    RESNET20 = "resnet20"
 
 
 class BaselineChoice(StrEnum):
@@ -66,10 +73,11 @@ class PipelineConfig:
 
     method: ClassVar[MethodName]
 
-    encoder: EncoderChoice = setting(
+    encoder: EncoderChoice | LibraryModel = setting(
         EncoderChoice.AUTO,
         text="Space for position features; auto takes the view in which the reference set "
         "predicts itself best.",
+        parse_other=parse_library_model,
     )
     classifier: ClassifierChoice = setting(
         ClassifierChoice.AUTO, text="Model to train; auto takes a small network on the encoding."
@@ -77,7 +85,7 @@ class PipelineConfig:
     classifier_learning_rate: float | Auto = setting(
         AUTO,
         text="Learning rate of the classifier; auto takes 0.1, and 0.01 for the convolutional "
-        "network.",
+        "networks.",
         low=1e-8,
         high=10.0,
         symbol="η",
@@ -124,6 +132,17 @@ class PipelineConfig:
             ConfigError: A value lies outside its range or names no known choice.
         """
         check_settings(self)
+
+
+def parse_encoder(text: str) -> EncoderChoice | LibraryModel:
+    """Return the encoder that a name means.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    field = next(item for item in dataclasses.fields(PipelineConfig) if item.name == "encoder")
+    encoder: EncoderChoice | LibraryModel = value_from_json(field, text)
+    return encoder
 
 
 def config_to_json(config: PipelineConfig) -> dict[str, object]:

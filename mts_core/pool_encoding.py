@@ -10,14 +10,11 @@ from torch import Tensor
 
 from mts_core.curation_data import CurationData
 from mts_core.encoders import Conditioning, Encoder, fit_conditioning
+from mts_core.encoders.fit_sample import fit_positions
 from mts_core.errors import MtsError
-from mts_core.seeds import derive_seed
 
 CHUNK: Final = 256
 """Samples encoded between two reports."""
-
-_FIT_LIMIT: Final = 8192
-"""Pool samples that the conditioning is fitted on, besides the reference set."""
 
 
 class PoolEncoding:
@@ -39,7 +36,7 @@ class PoolEncoding:
         self._reference_size = len(data.reference_labels)
         test_size = 0 if data.test_labels is None else len(data.test_labels)
         self.total = self._pool_size + self._reference_size + test_size
-        fitted = _fit_positions(self._pool_size, seed)
+        fitted = fit_positions(self._pool_size, seed)
         rest = np.setdiff1d(np.arange(self._pool_size), fitted, assume_unique=True)
         reference = np.arange(self._pool_size, self._pool_size + self._reference_size)
         test = np.arange(self._pool_size + self._reference_size, self.total)
@@ -146,10 +143,3 @@ class PoolEncoding:
             if is_here.any():
                 raw[is_here] = self._encoder.encode(inputs[positions[is_here] - offset])
         return raw
-
-
-def _fit_positions(pool_size: int, seed: int) -> NDArray[np.int64]:
-    if pool_size <= _FIT_LIMIT:
-        return np.arange(pool_size)
-    generator = np.random.default_rng(derive_seed(seed, "conditioning"))
-    return np.sort(generator.choice(pool_size, _FIT_LIMIT, replace=False))

@@ -37,7 +37,7 @@ class SelectorOrigin:
 
     Attributes:
         encoder: Name of the encoder.
-        input_shape: Shape of one input: (channel, height, width) or (dimension,).
+        input_shape: Shape of one input: (channel, height, width), (dimension,), or () of a text.
         class_names: Names of the classes, by label.
         method: How the scores that it was taught were learned.
         suggested_score: Score at which the run's suggested cut parted its pool.

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mts_core.encoders import make_encoder
+from mts_core.encoders import make_fixed_encoder
 from mts_core.errors import CheckpointError, MtsError
-from mts_core.pipeline_config import EncoderChoice
+from mts_core.pipeline_config import parse_encoder
 from mts_core.pipeline_report import CurationResult, Phase, PipelineReport, PipelineState
 from mts_core.pool_encoding import CHUNK
 from mts_core.selection import rank_scores
@@ -56,13 +56,16 @@ def run_selector(
 
     Raises:
         MtsError: Inputs of another shape, or a label that is none of the selector's classes.
+        ConfigError: The worker does not have the selector's encoder.
         NonFiniteError: A vector is infinite or not a number.
         CheckpointError: The state to resume from belongs to other samples.
     """
     origin = selector.origin
     if tuple(samples.inputs.shape[1:]) != origin.input_shape:
         raise MtsError("The samples differ in shape from those that the selector was taught on.")
-    encoder = make_encoder(EncoderChoice(origin.encoder), origin.input_shape, torch.device(device))
+    encoder = make_fixed_encoder(
+        parse_encoder(origin.encoder), origin.input_shape, device=torch.device(device)
+    )
     count = len(samples.labels)
     dimension = selector.conditioning.projection.shape[1]
     vectors = np.empty((count, dimension), dtype=np.float32)

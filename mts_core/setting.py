@@ -1,7 +1,7 @@
 """Declares a setting with its range, help and symbol, and holds values to the declaration."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -11,13 +11,14 @@ AUTO: Final = "auto"
 Auto = Literal["auto"]
 
 
-def setting(
+def setting(  # noqa: PLR0913  # Each is a named part of one declaration.
     default: Any,  # Any: the field's own annotation checks it.
     *,
     text: str,
     low: float | None = None,
     high: float | None = None,
     symbol: str | None = None,
+    parse_other: Callable[[str], object | None] | None = None,
 ) -> Any:  # Any: dataclasses.field is typed as its default.
     """Return a field of a dataclass of settings.
 
@@ -30,10 +31,11 @@ def setting(
         low: Lowest value that is allowed; only numbers have one.
         high: Highest value that is allowed.
         symbol: Symbol in docs/mathematics.md.
+        parse_other: Reads a text that names none of the choices; returns none where it means
+            nothing. Its values turn back into the text by `str`.
     """
-    return dataclasses.field(
-        default=default, metadata={"range": (low, high), "help": text, "symbol": symbol}
-    )
+    metadata = {"range": (low, high), "help": text, "symbol": symbol, "parse_other": parse_other}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def check_settings(settings: Any) -> None:  # Any: a dataclass whose fields are all settings.
@@ -62,14 +64,18 @@ def value_from_json(item: dataclasses.Field[Any], value: Any) -> Any:  # Any: as
     kind = choice_kind(item)
     if kind is None:
         return value
-    return tuple(map(kind, value)) if isinstance(item.default, tuple) else kind(value)
+    if isinstance(item.default, tuple):
+        return tuple(map(kind, value))
+    return kind(value) if value in set(kind) else _parse_other(item, value)
 
 
 def value_to_json(value: Any) -> Any:  # Any: as declared.
     """Return a setting's value as JSON has it."""
     if isinstance(value, tuple):
         return [value_to_json(part) for part in value]
-    return str(value) if isinstance(value, StrEnum) else value
+    if isinstance(value, StrEnum):
+        return str(value)
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _check_value(item: dataclasses.Field[Any], value: object) -> None:
@@ -86,10 +92,15 @@ def _check_value(item: dataclasses.Field[Any], value: object) -> None:
 def _check_choices(item: dataclasses.Field[Any], values: Iterable[object]) -> None:
     allowed = [str(member) for member in choice_kind(item) or ()]
     for value in values:
-        if value not in allowed:
+        if value not in allowed and _parse_other(item, value) is None:
             raise ConfigError(
                 f"{item.name} must be one of {', '.join(allowed)}, not {value!r}.", field=item.name
             )
+
+
+def _parse_other(item: dataclasses.Field[Any], value: object) -> object | None:
+    parse: Callable[[str], object | None] | None = item.metadata["parse_other"]
+    return None if parse is None else parse(str(value))
 
 
 def _check_list(item: dataclasses.Field[Any], value: object) -> None:

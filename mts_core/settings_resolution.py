@@ -29,11 +29,11 @@ _HEAD_DECAY_FACTOR: Final = 100
 A head on good features soon fits wrong labels too; then all losses are small, and gradients no
 longer tell good samples from bad ones. Strong decay holds the fit back, so that they go on to.
 """
-_CNN_STEPS: Final = 300
-_CNN_BATCH: Final = 256
-_CNN_LEARNING_RATE: Final = 0.01
+_NETWORK_STEPS: Final = 300
+_NETWORK_BATCH: Final = 256
+_NETWORK_LEARNING_RATE: Final = 0.01
 _LARGEST_EVALUATION_BATCH: Final = 128
-_CNN_EVALUATION_BATCH: Final = 64
+_NETWORK_EVALUATION_BATCH: Final = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,8 @@ class ResolvedSettings:
 
     Attributes:
         pipeline: The job's settings; only the encoder and the share to keep may still be
-            automatic, since they follow from measurements.
+            automatic, since they follow from measurements. A batch size that follows from them
+            too is the one that the run starts with.
         mts: Settings of the bi-level trainer: the job's own, or automatic ones where its method has
             none. Classifiers that are trained without a meta-network share its optimiser.
         evaluation_batch_size: Samples in a batch of plain training.
@@ -104,7 +105,7 @@ def resolve_settings(config: PipelineConfig, data: CurationData) -> ResolvedSett
             batch_size=mts.batch_size,
             meta_learning_rate=mts.meta_learning_rate,
         )
-    largest = _CNN_EVALUATION_BATCH if kind is ClassifierKind.CNN else _LARGEST_EVALUATION_BATCH
+    largest = _NETWORK_EVALUATION_BATCH if kind.reads_images else _LARGEST_EVALUATION_BATCH
     return ResolvedSettings(pipeline, mts, min(mts.batch_size, largest))
 
 
@@ -116,19 +117,21 @@ def _trainer_settings(config: PipelineConfig) -> TrainerSettings:
 
 
 def _trainer(config: TrainerSettings, kind: ClassifierKind, *, sample_count: int) -> MtsConfig:
-    is_cnn = kind is ClassifierKind.CNN
-    steps = _number(config.steps, _CNN_STEPS if is_cnn else _HEAD_STEPS)
-    batch_size = _number(config.batch_size, _CNN_BATCH if is_cnn else _HEAD_BATCH)
-    decay_factor = 1 if is_cnn else _HEAD_DECAY_FACTOR
+    is_network = kind.reads_images
+    steps = _number(config.steps, _NETWORK_STEPS if is_network else _HEAD_STEPS)
+    batch_size = _number(config.batch_size, _NETWORK_BATCH if is_network else _HEAD_BATCH)
+    decay_factor = 1 if is_network else _HEAD_DECAY_FACTOR
     return MtsConfig(
         classifier=kind,
         alignment=_alignment(config.alignment, kind),
         steps=steps,
         batch_size=min(batch_size, sample_count),
+        chooses_batch_size=isinstance(config.batch_size, str),
         micro_batch_size=config.micro_batch_size,
         reference_batch_size=config.reference_batch_size,
         classifier_learning_rate=_number(
-            config.classifier_learning_rate, _CNN_LEARNING_RATE if is_cnn else _HEAD_LEARNING_RATE
+            config.classifier_learning_rate,
+            _NETWORK_LEARNING_RATE if is_network else _HEAD_LEARNING_RATE,
         ),
         momentum=config.momentum,
         classifier_weight_decay=config.classifier_weight_decay * decay_factor,
@@ -150,9 +153,9 @@ def _number(value: _Number | Auto, automatic: _Number) -> _Number:
 
 def _classifier(choice: ClassifierChoice, data: CurationData) -> ClassifierKind:
     kind = ClassifierKind.MLP if choice is ClassifierChoice.AUTO else ClassifierKind(choice)
-    if kind is ClassifierKind.CNN and not data.is_image:
+    if kind.reads_images and not data.is_image:
         raise ConfigError(
-            "The convolutional network needs images; choose linear or mlp for embeddings.",
+            "The convolutional networks need images; choose linear or mlp for other samples.",
             field="classifier",
         )
     return kind
@@ -161,4 +164,4 @@ def _classifier(choice: ClassifierChoice, data: CurationData) -> ClassifierKind:
 def _alignment(choice: AlignmentChoice, kind: ClassifierKind) -> AlignmentKind:
     if choice is not AlignmentChoice.AUTO:
         return AlignmentKind(choice)
-    return AlignmentKind.EXACT if kind is ClassifierKind.CNN else AlignmentKind.HEAD
+    return AlignmentKind.EXACT if kind.reads_images else AlignmentKind.HEAD

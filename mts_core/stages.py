@@ -20,7 +20,7 @@ from mts_core.dynamics_features import (
 )
 from mts_core.encoders import choose_encoder
 from mts_core.feature_table import OFFLINE_FEATURE_NAMES
-from mts_core.pipeline_config import EncoderChoice, PipelineConfig
+from mts_core.pipeline_config import PipelineConfig, parse_encoder
 from mts_core.pipeline_report import EncodedRun, Phase
 from mts_core.plain_training import TrainingRecipe
 from mts_core.pool_encoding import PoolEncoding
@@ -98,9 +98,21 @@ class EncodeStage:
 
     phase = Phase.ENCODE
 
-    def __init__(self, context: RunContext, chosen: str | None) -> None:
-        wish = EncoderChoice(chosen) if chosen else context.config.encoder
-        encoder, self.candidate_losses = choose_encoder(context.data, wish, context.device)
+    def __init__(
+        self, context: RunContext, chosen: str | None, losses: Mapping[str, float]
+    ) -> None:
+        """Choose the encoder, or take the one that an earlier attempt has chosen.
+
+        Args:
+            context: The run.
+            chosen: Name of the encoder that was chosen, or none.
+            losses: What the candidates lost when it was chosen.
+        """
+        wish = parse_encoder(chosen) if chosen else context.config.encoder
+        encoder, measured = choose_encoder(
+            context.data, wish, seed=context.seed, device=context.device
+        )
+        self.candidate_losses = dict(losses) if chosen else measured
         self.encoder = encoder.name
         self.encoding = PoolEncoding(context.data, encoder, seed=context.seed)
 
@@ -158,18 +170,18 @@ def classifier_sets(context: RunContext, encoding: PoolEncoding) -> ClassifierSe
         encoding: Complete encoding.
     """
     data = context.data
-    is_cnn = context.settings.mts.classifier == "cnn"
+    reads_images = context.settings.mts.classifier.reads_images
     pool = _labelled(
-        data.pool_inputs if is_cnn else encoding.pool, data.pool_labels, context.device
+        data.pool_inputs if reads_images else encoding.pool, data.pool_labels, context.device
     )
     reference = _labelled(
-        data.reference_inputs if is_cnn else encoding.reference,
+        data.reference_inputs if reads_images else encoding.reference,
         data.reference_labels,
         context.device,
     )
     test = None
     if data.test_inputs is not None and data.test_labels is not None:
-        inputs = data.test_inputs if is_cnn else encoding.test
+        inputs = data.test_inputs if reads_images else encoding.test
         test = _labelled(inputs, data.test_labels, context.device)
     scaling = measure_input_scaling(pool.inputs)
     shape = tuple(pool.inputs.shape[1:])

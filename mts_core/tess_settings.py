@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
-from mts_core.config import ClassifierKind, TessConfig
+from mts_core.config import TessConfig
 from mts_core.curation_data import CurationData
 from mts_core.pipeline_config import MethodName, PipelineConfig
 from mts_core.setting import AUTO, Auto, setting
@@ -26,7 +26,7 @@ class TessSettings(PipelineConfig):
     steps: int | Auto = setting(
         AUTO,
         text="Training steps of either classifier; auto takes 250, and 300 for the convolutional "
-        "network.",
+        "networks.",
         low=1,
         high=1_000_000,
         symbol="T",
@@ -107,14 +107,14 @@ def tess_config(settings: ResolvedSettings) -> TessConfig:
         settings: Resolved settings.
     """
     mts, own = settings.mts, settings.pipeline
-    is_cnn = mts.classifier is ClassifierKind.CNN
+    decay_factor = 1 if mts.classifier.reads_images else _HEAD_DECAY_FACTOR
     config = TessConfig(
         classifier=mts.classifier,
         steps=mts.steps,
         batch_size=mts.batch_size,
         classifier_learning_rate=mts.classifier_learning_rate,
         momentum=mts.momentum,
-        classifier_weight_decay=own.classifier_weight_decay * (1 if is_cnn else _HEAD_DECAY_FACTOR),
+        classifier_weight_decay=own.classifier_weight_decay * decay_factor,
     )
     if not isinstance(own, TessSettings):
         return config

@@ -28,13 +28,9 @@ from mts_core.classifier_passes import (
 )
 from mts_core.classifiers import build_classifier, measure_input_scaling
 from mts_core.config import AlignmentKind, MtsConfig
-from mts_core.gsnr import (
-    Ladder,
-    MetaSample,
-    gsnr_ladder,
-    measurable_batch_sizes,
-    recent_critical_batch_size,
-)
+from mts_core.gsnr import MetaSample
+from mts_core.gsnr_tracking import is_gsnr_measured, measure_gsnr, settle_batch_size
+from mts_core.layer_taps import can_be_tapped, tapped_alignment
 from mts_core.meta_gradient import meta_gradient, normalised_weights
 from mts_core.meta_input import batch_columns, build_meta_network
 from mts_core.meta_network import score_from_logit
@@ -48,14 +44,12 @@ from mts_core.optimisers import (
     zeros_like_parameters,
 )
 from mts_core.seeds import derive_generator
-from mts_core.step_traces import GSNR_LADDER, fetch_finite, gsnr_traces, weight_traces
+from mts_core.step_traces import fetch_finite, weight_traces
 from mts_core.trainer_state import TrainerState
 from mts_core.training_data import LabelledInputs, ReferenceSet, TrainingPool, check_classes
 
 _UNTRACED: Final = ("classifier_gradient_norm", "reference_gradient_norm", "meta_gradient_norm")
 """Values that are only watched for becoming non-finite."""
-
-_RECENT_MEASUREMENTS: Final = 8
 
 LARGEST_WHOLE_REFERENCE: Final = 2048
 """Reference samples up to which the whole set is the meta batch of every step."""
@@ -85,6 +79,7 @@ class _StepPlan:
         is_measured: Whether the GSNR is measured.
         is_aligned: Whether alignments are needed for either.
         needs_body: Whether they need the gradient of all layers instead of the head's.
+        is_tapped: Whether the training pass records what the alignments can be taken from.
     """
 
     number: int
@@ -92,6 +87,7 @@ class _StepPlan:
     is_measured: bool
     is_aligned: bool
     needs_body: bool
+    is_tapped: bool
 
 
 @final
@@ -112,6 +108,10 @@ class _WeightedBatch:
     scalars: FeatureColumns
     is_real: Tensor
     weights: PerSample
+
+    def meta_sample(self, alignment: PerSample) -> MetaSample:
+        """Return what the meta-gradient of any part of the batch can be put together from."""
+        return MetaSample(self.scalars, self.batch.labels, self.is_real, alignment)
 
 
 def start_training(
@@ -228,35 +228,41 @@ def _advance(
     state: TrainerState, pool: TrainingPool, reference: ReferenceSet, config: MtsConfig
 ) -> StepReport:
     plan = _plan_step(state.step + 1, config)
-    weighted = _weigh_batch(state, pool, config)
-    point = clone_parameters(state.classifier) if plan.needs_body else {}
+    weighted = _weigh_batch(state, pool, config, is_tapped=plan.is_tapped)
+    needs_point = plan.needs_body and not weighted.forward.taps
+    point = clone_parameters(state.classifier) if needs_point else {}
     gradient = _classifier_step(state, weighted, config)
     reference_batch = _draw_reference(reference, state.reference_sampler, state.device)
     seen = reference_pass(
-        state.classifier, reference_batch, pass_settings(config), is_head_only=not plan.needs_body
+        state.classifier,
+        reference_batch,
+        pass_settings(config, state.ranks),
+        is_head_only=not plan.needs_body,
     )
     watched = _watch(weighted, seen, gradient)
-    measured: dict[str, float] = {}
+    measured: Mapping[str, float] = {}
     if plan.is_aligned:
         # The samples' gradients are those from before the step, the reference's from after it.
         alignment = _align(state, weighted, TangentLine(point, seen.direction), config)
         if plan.is_measured:
-            measured = _measure_gsnr(state, weighted, alignment, config)
+            measured = measure_gsnr(state, weighted.meta_sample(alignment), config)
         if plan.is_meta_step:
             watched["meta_gradient_norm"] = _meta_step(state, weighted, alignment, config)
     state.anchors = Anchors(seen.hidden, reference_batch.labels)
     state.step = plan.number
     fetched = fetch_finite(watched, plan.number)
     traces = {name: value for name, value in fetched.items() if name not in _UNTRACED}
-    return StepReport(plan.number, traces | measured)
+    settle_batch_size(state, config)
+    return StepReport(plan.number, {**traces, **measured})
 
 
 def _plan_step(number: int, config: MtsConfig) -> _StepPlan:
     is_meta_step = number % config.meta_every == 0
-    is_measured = config.gsnr_every > 0 and number % config.gsnr_every == 0
+    is_measured = is_gsnr_measured(number, config)
     is_aligned = is_meta_step or is_measured
     needs_body = is_aligned and config.alignment is not AlignmentKind.HEAD
-    return _StepPlan(number, is_meta_step, is_measured, is_aligned, needs_body)
+    is_tapped = is_aligned and config.alignment is AlignmentKind.EXACT
+    return _StepPlan(number, is_meta_step, is_measured, is_aligned, needs_body, is_tapped)
 
 
 def _watch(
@@ -270,14 +276,21 @@ def _watch(
     }
 
 
-def _weigh_batch(state: TrainerState, pool: TrainingPool, config: MtsConfig) -> _WeightedBatch:
+def _weigh_batch(
+    state: TrainerState, pool: TrainingPool, config: MtsConfig, *, is_tapped: bool
+) -> _WeightedBatch:
     indices = state.pool_sampler.draw()
     batch = LabelledInputs(
         _take(pool.inputs, indices, state.device), _take(pool.labels, indices, state.device)
     )
     is_real = _take(pool.is_real, indices, state.device)
     offline = _take(pool.offline_features, indices, state.device).to(state.dtype)
-    forward = forward_batch(state.classifier, batch, pass_settings(config))
+    forward = forward_batch(
+        state.classifier,
+        batch,
+        pass_settings(config, state.ranks),
+        is_tapped=is_tapped and can_be_tapped(state.classifier),
+    )
     scalars = batch_columns(
         config.meta_input, forward, labels=batch.labels, offline=offline, anchors=state.anchors
     )
@@ -293,7 +306,7 @@ def _classifier_step(
         state.classifier,
         weighted.batch,
         normalised_weights(weighted.weights.detach()),
-        pass_settings(config),
+        pass_settings(config, state.ranks),
         graph_losses=weighted.forward.graph_losses,
     )
     parameters = dict(state.classifier.named_parameters())
@@ -304,22 +317,35 @@ def _classifier_step(
 def _align(
     state: TrainerState, weighted: _WeightedBatch, line: TangentLine, config: MtsConfig
 ) -> PerSample:
-    settings = pass_settings(config)
-    size = settings.part_size(weighted.batch.inputs)
     if config.alignment is AlignmentKind.HEAD:
         forward = weighted.forward
         return head_alignment(forward.hidden, forward.residuals, line.direction)
+    own = _align_own(state, weighted, line, config)
+    return state.ranks.gather(own, weighted.batch.sample_count)
+
+
+def _align_own(
+    state: TrainerState, weighted: _WeightedBatch, line: TangentLine, config: MtsConfig
+) -> PerSample:
+    """Return the alignments of this rank's samples."""
+    settings = pass_settings(config, state.ranks)
+    rows = state.ranks.rows(weighted.batch.sample_count)
+    own = weighted.batch.part(rows)
+    size = settings.part_size(own.inputs)
     if config.alignment is AlignmentKind.FINITE_DIFFERENCE:
         # Always in full precision: a difference of two bfloat16 losses is mostly rounding.
         return finite_difference_alignment(
             state.classifier,
-            weighted.batch,
+            own,
             line,
             epsilon=config.finite_difference_epsilon,
             micro_batch_size=size,
         )
     with settings.precision(state.device):
-        return exact_alignment(state.classifier, weighted.batch, line, micro_batch_size=size)
+        if weighted.forward.taps:
+            shares = normalised_weights(weighted.weights.detach())[rows]
+            return tapped_alignment(weighted.forward.taps, line.direction, shares)
+        return exact_alignment(state.classifier, own, line, micro_batch_size=size)
 
 
 def _meta_step(
@@ -346,26 +372,6 @@ def _meta_step(
             # Weights in proportion to the step's number: the untrained start is soon forgotten.
             average.lerp_(parameters[name], 2.0 / (state.meta_step + 1))
     return direction_norm(by_name)
-
-
-def _measure_gsnr(
-    state: TrainerState, weighted: _WeightedBatch, alignment: PerSample, config: MtsConfig
-) -> dict[str, float]:
-    sizes = measurable_batch_sizes(GSNR_LADDER, weighted.batch.sample_count)
-    if not sizes:
-        return {}
-    rungs = gsnr_ladder(
-        state.meta_network,
-        MetaSample(weighted.scalars, weighted.batch.labels, weighted.is_real, alignment),
-        floor=config.score_floor,
-        ladder=Ladder(sizes, config.gsnr_partitions),
-        generator=state.diagnostics_generator,
-    )
-    state.gsnr_steps.append(state.step + 1)
-    state.gsnr_rungs.append(rungs)
-    traces = gsnr_traces(rungs, weighted.batch.sample_count)
-    critical = recent_critical_batch_size(state.gsnr_rungs[-_RECENT_MEASUREMENTS:])
-    return traces if critical is None else traces | {"critical_batch_size": critical}
 
 
 def _draw_reference(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mts_core.config import MetaInput, MtsConfig
 from mts_core.gsnr import critical_batch_size
+from mts_core.gsnr_tracking import batch_size_choice
 from mts_core.meta_input import added_feature_names
 from mts_core.scoring import meta_features, score_pool
 from mts_core.trainer import StepReport, start_training, train
@@ -55,14 +56,18 @@ class TrainerRun:
         return np.asarray(columns.numpy(), dtype=np.float32)[:, -len(self.feature_names) :]
 
     def summary(self) -> dict[str, Any]:  # Any: a JSON object.
-        """Return the critical batch size with its interval; nulls where it was not measured."""
+        """Return the critical batch size with its interval, and how the batch size was chosen.
+
+        What was not measured is null.
+        """
         critical = critical_batch_size(self._state.gsnr_history)
         return {
+            "batch_size_choice": dataclasses.asdict(batch_size_choice(self._state, self._config)),
             "critical_batch_size": {
                 "value": critical.value,
                 "ci95": list(critical.ci95),
                 "is_extrapolated": critical.is_extrapolated,
-            }
+            },
         }
 
     def capture(self) -> dict[str, Tensor]:

@@ -26,20 +26,21 @@ class TrainerSettings(PipelineConfig):
     alignment: AlignmentChoice = setting(
         AlignmentChoice.AUTO,
         text="Estimator of gradient alignment; auto takes the last layer's closed form for heads "
-        "and the exact one for the convolutional network.",
+        "and the exact one for the convolutional networks.",
         symbol="a_i",
     )
     steps: int | Auto = setting(
         AUTO,
         text="Training steps of the weighting run; auto takes 250, and 300 for the convolutional "
-        "network.",
+        "networks.",
         low=1,
         high=1_000_000,
         symbol="T",
     )
     batch_size: int | Auto = setting(
         AUTO,
-        text="Samples in a training batch; auto takes 256, or the whole of a smaller pool.",
+        text="Samples in a training batch; auto starts with at most 256 and lets the gradient's "
+        "noise choose up to four times as many.",
         low=2,
         high=1_048_576,
         symbol="N",

@@ -1,5 +1,6 @@
 """Holds everything that a training run changes, and turns it into tensors and back."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, final
@@ -11,11 +12,12 @@ from torch import Tensor
 from mts_core.axes import ParameterTensors
 from mts_core.batch_sampler import BatchSampler
 from mts_core.classifiers import Classifier
-from mts_core.errors import CheckpointError
+from mts_core.errors import CheckpointError, ConfigError
 from mts_core.gsnr import GsnrHistory, GsnrRung
 from mts_core.meta_input import WeightNetwork
 from mts_core.online_features import Anchors
 from mts_core.optimisers import AdamWMoments
+from mts_core.ranks import ALONE, Ranks
 
 _SEPARATOR: Final = "/"
 
@@ -38,6 +40,7 @@ class TrainerState:
             nothing.
         step: Classifier steps done.
         meta_step: Meta-network steps done.
+        ranks: Processes that share the classifier's work; no part of what is saved.
         gsnr_steps: Step of each GSNR measurement.
         gsnr_rungs: Rungs of each GSNR measurement.
     """
@@ -53,6 +56,7 @@ class TrainerState:
     diagnostics_generator: torch.Generator
     step: int = 0
     meta_step: int = 0
+    ranks: Ranks = ALONE
     gsnr_steps: list[int] = field(default_factory=list)
     gsnr_rungs: list[list[GsnrRung]] = field(default_factory=list)
 
@@ -66,18 +70,37 @@ class TrainerState:
         """Dtype of all parameters."""
         return self.classifier.shift.dtype
 
+    def share_with(self, ranks: Ranks) -> None:
+        """Take only this rank's part of the classifier's work from here on.
+
+        Args:
+            ranks: Processes that hold the same state, data and settings, and go on alike.
+
+        Raises:
+            ConfigError: A batch holds fewer samples than there are processes.
+        """
+        if ranks.count > min(self.pool_sampler.batch_size, self.reference_sampler.batch_size):
+            raise ConfigError(
+                "Each process needs a sample of every batch; use larger batches or fewer devices.",
+                field="batch_size",
+            )
+        self.ranks = ranks
+
     @property
     def gsnr_history(self) -> GsnrHistory:
         """All GSNR measurements so far."""
-        sizes = [rung.batch_size for rung in self.gsnr_rungs[0]] if self.gsnr_rungs else []
+        longest = max(self.gsnr_rungs, key=len, default=[])
+        sizes = [rung.batch_size for rung in longest]
         shape = (len(self.gsnr_steps), len(sizes))
-        signals = [[rung.signal for rung in rungs] for rungs in self.gsnr_rungs]
-        noises = [[rung.noise for rung in rungs] for rungs in self.gsnr_rungs]
+        signals, noises = np.full(shape, np.nan), np.full(shape, np.nan)
+        for row, rungs in enumerate(self.gsnr_rungs):
+            signals[row, : len(rungs)] = [rung.signal for rung in rungs]
+            noises[row, : len(rungs)] = [rung.noise for rung in rungs]
         return GsnrHistory(
             steps=np.array(self.gsnr_steps, dtype=np.int64),
             batch_sizes=np.array(sizes, dtype=np.int64),
-            signals=np.array(signals, dtype=np.float64).reshape(shape),
-            noises=np.array(noises, dtype=np.float64).reshape(shape),
+            signals=signals,
+            noises=noises,
         )
 
     def to_tensors(self) -> dict[str, Tensor]:
@@ -156,7 +179,11 @@ def _load_rungs(gsnr: Mapping[str, Tensor]) -> tuple[list[int], list[list[GsnrRu
     sizes = gsnr["batch_sizes"].tolist()
     measurements = zip(gsnr["signals"].tolist(), gsnr["noises"].tolist(), strict=True)
     rungs = [
-        [GsnrRung(*values) for values in zip(sizes, signals, noises, strict=True)]
+        [
+            GsnrRung(*values)
+            for values in zip(sizes, signals, noises, strict=True)
+            if not math.isnan(values[1])
+        ]
         for signals, noises in measurements
     ]
     return gsnr["steps"].tolist(), rungs

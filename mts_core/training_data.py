@@ -35,6 +35,10 @@ class LabelledInputs:
         chosen = torch.from_numpy(positions).to(self.labels.device)
         return LabelledInputs(self.inputs[chosen], self.labels[chosen])
 
+    def part(self, rows: slice) -> "LabelledInputs":
+        """Return some consecutive samples."""
+        return LabelledInputs(self.inputs[rows], self.labels[rows])
+
     def split(self, size: int | None) -> Iterator["LabelledInputs"]:
         """Yield consecutive parts of at most `size` samples; None yields the whole."""
         for start in range(0, self.sample_count, size or max(1, self.sample_count)):

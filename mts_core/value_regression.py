@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mts_core.axes import FeatureColumns, PerSample
-from mts_core.classifiers import allocate_linear, initialise_layer
 from mts_core.errors import CheckpointError, NonFiniteError
+from mts_core.layers import allocate_linear, initialise_layer
 from mts_core.optimisers import AdamWMoments, AdamWRule, adamw_step, zeros_like_parameters
 from mts_core.seeds import derive_generator
 

@@ -41,10 +41,10 @@ class Service:
             assert time.monotonic() < deadline, "the service did not come up"
             time.sleep(0.2)
 
-    def upload(self, role: str, file_name: str, content: bytes) -> dict[str, Any]:
+    def upload(self, role: str, file_name: str, content: bytes, **said: Any) -> dict[str, Any]:
         """Create a dataset, fill it, and return it once it is validated."""
         created: dict[str, Any] = self.request(
-            "POST", "/v1/datasets", 201, json={"name": role, "role": role}
+            "POST", "/v1/datasets", 201, json={"name": role, "role": role, **said}
         )
         path = f"/v1/datasets/{created['id']}"
         self.request(

@@ -76,6 +76,14 @@ class DatasetContent:
 
 
 @dataclass(frozen=True)
+class FeatureColumn:
+    """A column of a table that is learned from, and what its values are."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class DatasetFailure:
     """Why a dataset is invalid."""
 
@@ -103,6 +111,7 @@ class Dataset:
     failure: DatasetFailure | None
     created_at: datetime
     validated_at: datetime | None
+    feature_columns: list[FeatureColumn] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +278,7 @@ class Selector:
     method: str
     encoder: str
     modality: str
-    input_shape: list[int]
+    input_shape: list[int] | None
     class_names: list[str]
     sample_count: int
     created_at: datetime

@@ -3,7 +3,7 @@
 import io
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,21 @@ from sqlalchemy import Engine
 
 from curation.database import unit_of_work
 from curation.datasets import get_dataset
-from curation.errors import NotFoundError
+from curation.errors import InvalidInputError, NotFoundError
+from curation.feature_columns import (
+    FeatureColumn,
+    check_columns_agree,
+    columns_from_json,
+    merged_columns,
+)
 from curation.identifiers import DatasetId, WorkspaceId
 from curation.jobs import Claim
 from curation.models import Dataset, DatasetState, Modality
 from curation.objects import ObjectStore
+from curation.sample_files import EMBEDDING_COLUMN, IMAGE_COLUMN, TEXT_COLUMN
 from mts_core.pipeline import CurationData
 from mts_core.selector_scoring import UnseenSamples
+from worker.table_arrays import TableReader
 
 BATCH_ROWS: Final = 1024
 _IMAGE_FORMATS: Final = ("PNG", "JPEG", "WEBP")
@@ -93,6 +101,24 @@ class _Facts:
     sample_count: int
     input_shape: tuple[int, ...]
     class_names: tuple[str, ...]
+    feature_columns: tuple[FeatureColumn, ...]
+
+
+@dataclass(frozen=True)
+class _Payload:
+    """How the inputs of one set are read.
+
+    Attributes:
+        columns: Columns of the normalised file.
+        shape: Shape of one input.
+        dtype: Type of an input's values.
+        decode: Returns the inputs of a batch of rows.
+    """
+
+    columns: Sequence[str]
+    shape: tuple[int, ...]
+    dtype: type[np.generic]
+    decode: Callable[[pa.RecordBatch], Inputs]
 
 
 @dataclass(frozen=True)
@@ -136,12 +162,14 @@ def load_samples(
     others = [facts for facts in (reference_facts, test_facts) if facts is not None]
     for facts in others:
         _check_same_kind(pool_facts, facts)
+    table = _table_reader([pool_facts, *others])
 
     def load(facts: _Facts) -> _LoadedSet:
         class_map = match_classes(facts.class_names, pool_facts.class_names, role=facts.role)
-        array_file = _array_file(facts, scratch, memory_map_bytes)
+        payload = _payload(facts, table)
+        array_file = _array_file(facts, payload, scratch, memory_map_bytes)
         with _samples_file(store, facts) as path:
-            return _load_set(path, facts, class_map=class_map, array_file=array_file)
+            return _load_set(path, facts, payload, class_map=class_map, array_file=array_file)
 
     pool, reference = load(pool_facts), load(reference_facts)
     test = None if test_facts is None else load(test_facts)
@@ -155,6 +183,7 @@ def load_samples(
         test_inputs=None if test is None else test.inputs,
         test_labels=None if test is None else test.labels,
         class_count=len(pool_facts.class_names),
+        table_columns=None if table is None else table.table_columns,
     )
     return LoadedSamples(
         data=data,
@@ -191,10 +220,11 @@ def load_unseen(  # noqa: PLR0913 - as `load_samples`, and the selector's classe
     if unknown:
         raise InvalidDataError(f"The selector does not know these classes: {', '.join(unknown)}.")
     places = np.array([class_names.index(name) for name in facts.class_names], dtype=np.int64)
-    array_file = _array_file(facts, scratch, memory_map_bytes)
+    payload = _payload(facts, _table_reader([facts]))
+    array_file = _array_file(facts, payload, scratch, memory_map_bytes)
     own = ClassMap(np.arange(len(facts.class_names), dtype=np.int64))
     with _samples_file(store, facts) as path:
-        pool = _load_set(path, facts, class_map=own, array_file=array_file)
+        pool = _load_set(path, facts, payload, class_map=own, array_file=array_file)
     return LoadedUnseen(
         samples=UnseenSamples(pool.inputs, places[pool.labels], pool.is_real),
         pool_rows=PoolRows(pool.sample_ids, pool.labels),
@@ -231,19 +261,17 @@ def _facts(engine: Engine, workspace_id: WorkspaceId, dataset_id: DatasetId, rol
 
 
 def _checked_facts(row: Dataset, role: str) -> _Facts:
-    is_complete = row.state == DatasetState.READY and row.input_shape is not None
-    if not is_complete or row.modality not in {Modality.IMAGE, Modality.EMBEDDING}:
-        raise InvalidDataError(
-            f"The {role} dataset is neither images nor embeddings, or not ready."
-        )
+    if row.state != DatasetState.READY:
+        raise InvalidDataError(f"The {role} dataset is not ready.")
     # The database's constraints promise these of a ready dataset.
     return _Facts(
         role=role,
         digest=_present(row.samples_digest),
         modality=_present(row.modality),
         sample_count=_present(row.sample_count),
-        input_shape=tuple(_present(row.input_shape)),
+        input_shape=() if row.modality is Modality.TEXT else tuple(_present(row.input_shape)),
         class_names=tuple(_present(row.class_names)),
+        feature_columns=columns_from_json(row.feature_columns or []),
     )
 
 
@@ -259,7 +287,14 @@ def _check_same_kind(pool: _Facts, other: _Facts) -> None:
             f"The synthetic set holds {pool.modality} samples and the {other.role} set "
             f"{other.modality} samples."
         )
-    if other.input_shape != pool.input_shape:
+    if pool.modality is Modality.TABULAR:
+        try:
+            check_columns_agree(
+                pool.feature_columns, other.feature_columns, role=other.role, field=other.role
+            )
+        except InvalidInputError as error:
+            raise InvalidDataError(error.detail) from error
+    elif other.input_shape != pool.input_shape:
         raise InvalidDataError(
             f"Samples of the synthetic set have shape {list(pool.input_shape)} and those of the "
             f"{other.role} set {list(other.input_shape)}."
@@ -275,13 +310,47 @@ def _check_reference_classes(labels: NDArray[np.int64], class_names: Sequence[st
         )
 
 
-def _array_file(facts: _Facts, scratch: Path, memory_map_bytes: int) -> Path | None:
-    return scratch / f"{facts.role}.array" if _bytes(facts) > memory_map_bytes else None
+def _table_reader(sets: Sequence[_Facts]) -> TableReader | None:
+    if sets[0].modality is not Modality.TABULAR:
+        return None
+    return TableReader(merged_columns([facts.feature_columns for facts in sets]))
 
 
-def _bytes(facts: _Facts) -> int:
-    item_bytes = 1 if facts.modality is Modality.IMAGE else 4
-    return facts.sample_count * math.prod(facts.input_shape) * item_bytes
+def _payload(facts: _Facts, table: TableReader | None) -> _Payload:
+    if table is not None:
+        shape = (len(table.table_columns),)
+        return _Payload(table.stored_names, shape, np.float64, table.read)
+    match facts.modality:
+        case Modality.IMAGE:
+            return _Payload(
+                [IMAGE_COLUMN],
+                facts.input_shape,
+                np.uint8,
+                lambda batch: _decode_images(batch.column(IMAGE_COLUMN), facts),
+            )
+        case Modality.TEXT:
+            return _Payload([TEXT_COLUMN], (), np.object_, _decode_texts)
+        case _:
+            return _Payload(
+                [EMBEDDING_COLUMN],
+                facts.input_shape,
+                np.float32,
+                lambda batch: _decode_embeddings(batch.column(EMBEDDING_COLUMN), facts),
+            )
+
+
+def _size_bytes(facts: _Facts, payload: _Payload) -> int:
+    if payload.dtype is np.object_:
+        # Texts are Python's own objects, which no file can be mapped to.
+        return 0
+    return facts.sample_count * math.prod(payload.shape) * np.dtype(payload.dtype).itemsize
+
+
+def _array_file(
+    facts: _Facts, payload: _Payload, scratch: Path, memory_map_bytes: int
+) -> Path | None:
+    is_mapped = _size_bytes(facts, payload) > memory_map_bytes
+    return scratch / f"{facts.role}.array" if is_mapped else None
 
 
 @contextmanager
@@ -293,24 +362,25 @@ def _samples_file(store: ObjectStore, facts: _Facts) -> Iterator[Path]:
 
 
 def _load_set(
-    path: Path, facts: _Facts, *, class_map: ClassMap, array_file: Path | None
+    path: Path,
+    facts: _Facts,
+    payload: _Payload,
+    *,
+    class_map: ClassMap,
+    array_file: Path | None,
 ) -> _LoadedSet:
-    is_image = facts.modality is Modality.IMAGE
-    payload = "image" if is_image else "embedding"
-    decode = _decode_images if is_image else _decode_embeddings
-    shape = (facts.sample_count, *facts.input_shape)
-    inputs = _allocate(shape, np.uint8 if is_image else np.float32, array_file)
+    inputs = _allocate((facts.sample_count, *payload.shape), payload.dtype, array_file)
     labels = np.empty(facts.sample_count, dtype=np.int64)
     is_real = np.empty(facts.sample_count, dtype=np.bool_)
     sample_ids: list[pa.Array] = []
-    columns = ["sample_id", "label", "is_real", payload]
+    columns = ["sample_id", "label", "is_real", *payload.columns]
     start = 0
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
             end = start + batch.num_rows
             if end > facts.sample_count:
                 raise InvalidDataError(f"The {facts.role} set holds more samples than recorded.")
-            inputs[start:end] = decode(batch.column(payload), facts)
+            inputs[start:end] = payload.decode(batch)
             labels[start:end] = class_map[batch.column("label").to_numpy()]
             is_real[start:end] = batch.column("is_real").to_numpy(zero_copy_only=False)
             sample_ids.append(batch.column("sample_id"))
@@ -332,6 +402,11 @@ def _decode_embeddings(column: pa.Array, facts: _Facts) -> Inputs:
     if values.size != expected:
         raise InvalidDataError(f"The {facts.role} set has embeddings of different lengths.")
     return values.reshape(len(column), -1)
+
+
+def _decode_texts(batch: pa.RecordBatch) -> Inputs:
+    texts: Inputs = batch.column(TEXT_COLUMN).to_numpy(zero_copy_only=False)
+    return texts
 
 
 def _decode_images(column: pa.Array, facts: _Facts) -> Inputs:

@@ -18,7 +18,13 @@ from curation.identifiers import SelectorId
 from curation.jobs import Claim, newest_checkpoint, register_checkpoint
 from curation.objects import ObjectMissingError, ObjectStore, open_object_store
 from curation.selectors import NewSelector, get_selector
-from mts_core.distillation import DistillationReport, FinishedRun, distil, finished_run
+from mts_core.distillation import (
+    DistillationReport,
+    FinishedRun,
+    distil,
+    finished_run,
+    is_distillable,
+)
 from mts_core.errors import CheckpointError
 from mts_core.pipeline import (
     CurationResult,
@@ -178,6 +184,10 @@ def _train(
         resume=resume,
     )
     result = _follow(context, reports, clock=clock, teller=teller)
+    if not is_distillable(result):
+        # Its report names the encoder that was made by the run's own inputs.
+        log.info("no_selector_left", encoder=result.report["config"]["encoder"])
+        return _FinishedWork(samples.pool_rows, result, selector=None)
     run = finished_run(samples.data, result, class_names=samples.class_names, method=claim.method)
     selector = _distil(context, run, clock=clock, teller=teller)
     return _FinishedWork(samples.pool_rows, result, selector)

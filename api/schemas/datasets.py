@@ -11,6 +11,7 @@ from api.schemas.fields import (
     ResponseModel,
     UtcTime,
 )
+from curation.feature_columns import ColumnKind, columns_from_json
 from curation.models import Dataset, DatasetRejection, DatasetState, Modality, Role
 
 MAX_IMAGE_SIDE = 1024
@@ -54,6 +55,15 @@ class ClassCount(ResponseModel):
     count: int = Field(examples=[312])
 
 
+class FeatureColumnView(ResponseModel):
+    """A column of a tabular dataset that is learned from."""
+
+    name: str = Field(examples=["age"])
+    kind: ColumnKind = Field(
+        description="What its values are, missing ones aside; empty fits every kind."
+    )
+
+
 class DatasetFailure(ResponseModel):
     """Why a dataset is invalid."""
 
@@ -84,6 +94,9 @@ class DatasetView(ResponseModel):
     input_shape: list[int] | None = Field(
         description="[dimension] or [channels, height, width]; null where it does not apply."
     )
+    feature_columns: list[FeatureColumnView] = Field(
+        description="Columns of a table in its order; empty for other samples."
+    )
     failure: DatasetFailure | None
     created_at: UtcTime
     validated_at: UtcTime | None
@@ -108,6 +121,10 @@ class DatasetView(ResponseModel):
                 ClassCount(name=name, count=counts.get(name, 0)) for name in row.class_names or []
             ],
             input_shape=row.input_shape,
+            feature_columns=[
+                FeatureColumnView(name=column.name, kind=column.kind)
+                for column in columns_from_json(row.feature_columns or [])
+            ],
             failure=_failure_of(row),
             created_at=row.created_at,
             validated_at=row.validated_at,

@@ -21,7 +21,9 @@ class SelectorView(ResponseModel):
     method: str = Field(description="How the job learned its scores.", examples=["mts"])
     encoder: str = Field(examples=["efficientnet_lite0"])
     modality: Modality = Field(description="What a dataset must hold to be scored.")
-    input_shape: list[int] = Field(description="Shape of one sample.", examples=[[1, 28, 28]])
+    input_shape: list[int] | None = Field(
+        description="Shape of one sample; null for texts.", examples=[[1, 28, 28]]
+    )
     class_names: list[str] = Field(description="Classes that it knows; others are refused.")
     sample_count: int = Field(description="Samples in the pool of the job.")
     created_at: UtcTime

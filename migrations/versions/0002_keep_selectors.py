@@ -34,7 +34,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("input_shape", postgresql.ARRAY(sa.Integer()), nullable=False),
+        sa.Column("input_shape", postgresql.ARRAY(sa.Integer()), nullable=True),
         sa.Column("class_names", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("sample_count", sa.Integer(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
@@ -45,6 +45,10 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("cardinality(class_names) > 1", name=op.f("ck_selectors_has_classes")),
         sa.CheckConstraint("cardinality(input_shape) > 0", name=op.f("ck_selectors_has_shape")),
+        sa.CheckConstraint(
+            "(modality = 'text') = (input_shape IS NULL)",
+            name=op.f("ck_selectors_shape_by_modality"),
+        ),
         sa.CheckConstraint("sample_count > 0", name=op.f("ck_selectors_samples_positive")),
         sa.ForeignKeyConstraint(["digest"], ["objects.digest"], name=op.f("fk_selectors_digest")),
         sa.ForeignKeyConstraint(

@@ -8,6 +8,7 @@ from callers import Finished, Sets, rung_ids
 from embedding_jobs import JobPlace, Samples, add_dataset, make_samples
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
+from text_jobs import add_texts, make_texts
 
 from curation.database import unit_of_work
 from curation.identifiers import JobId, WorkspaceId
@@ -113,6 +114,14 @@ def test_dataset_that_does_not_fit_is_refused(
     problem = response.json()
     assert (problem["reason"], problem["field"]) == (reason, "dataset_id")
     assert problem["cure"]
+
+
+def test_texts_are_no_samples_for_a_selector_of_embeddings(
+    client: TestClient, place: JobPlace, selector: dict[str, Any]
+) -> None:
+    response = _score(client, selector, add_texts(place, Role.SYNTHETIC, make_texts(12)))
+    assert response.status_code == 422
+    assert response.json()["reason"] == "MODALITY_DIFFERS"
 
 
 def test_selector_is_no_method_of_a_job(client: TestClient, job_body: dict[str, object]) -> None:

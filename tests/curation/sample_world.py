@@ -1,7 +1,7 @@
 """Datasets, jobs and results that are made the way the service makes them."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -145,6 +145,7 @@ def mark_ready(row: Dataset, outcome: Validation, digest: str, now: datetime) ->
         "class_names": list(outcome.class_names),
         "class_counts": dict(outcome.class_counts),
         "input_shape": list(outcome.input_shape) if outcome.input_shape else None,
+        "feature_columns": [asdict(column) for column in outcome.feature_columns] or None,
         "validated_at": now,
     }
     for name, value in values.items():

@@ -145,15 +145,6 @@ def test_embeddings_of_other_lengths_do_not_fit(world: World, ready_dataset: Mak
     assert "5 long" in error.detail
 
 
-def test_modality_that_no_encoder_reads_is_refused(world: World, ready_dataset: Maker) -> None:
-    rows = b"text,label\nfine,yes\nbad,no\n"
-    texts = ready_dataset(rows, "texts.csv")
-    error = refusal(world, synthetic_id=texts)
-    assert (error.reason, error.field) == ("UNSUPPORTED_MODALITY", "synthetic_id")
-    assert error.cure is not None
-    assert "embedding" in error.cure
-
-
 def test_sets_of_different_modalities_do_not_fit(world: World, ready_dataset: Maker) -> None:
     rows = b"text,label\na,0\nb,1\nc,0\nd,1\n"
     texts = ready_dataset(rows, "texts.csv", role=Role.REFERENCE)

@@ -392,3 +392,14 @@ def test_too_many_columns_are_refused(validate: Validate) -> None:
 def test_column_of_ids_as_labels_is_refused(validate: Validate) -> None:
     rows = [{"text": "t", "label": f"{index:06}"} for index in range(10_001)]
     assert refusal_of(validate(jsonl(rows), "a.jsonl"))[0] == "TOO_MANY_CLASSES"
+
+
+def test_blank_texts_are_rejected(validate: Validate) -> None:
+    content = b'text,label\nfine,good\n"  ",good\n,bad\n"\t\n",bad\nawful,bad\nso so,bad\n'
+    found = accepted(validate(content, "a.csv"))
+    assert found.sample_count == 3
+    assert [(r.row, r.reason, r.field) for r in found.rejections] == [
+        (2, "TEXT_MISSING", "text"),
+        (3, "TEXT_MISSING", "text"),
+        (4, "TEXT_MISSING", "text"),
+    ]

@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 from mts_core.curation_data import CurationData
 from mts_core.pipeline import CurationResult, PipelineConfig, PipelineReport, run_pipeline
 from mts_core.pipeline_config import ClassifierChoice
+from mts_core.table_columns import ColumnKind, TableColumn
 from mts_core.trainer_settings import MtsSettings
 
 Settings = TypeVar("Settings", bound=PipelineConfig)
@@ -81,6 +82,36 @@ def make_images(*, seed: int = 0, count: int = 60) -> CurationData:
         test_inputs=test,
         test_labels=test_labels,
         class_count=CLASSES,
+    )
+
+
+def as_table(data: CurationData) -> CurationData:
+    """Return the same problem as a table of numbers."""
+    columns = [TableColumn(f"c{index}", ColumnKind.NUMBER) for index in range(DIMENSION)]
+    return replace(
+        data,
+        pool_inputs=data.pool_inputs.astype(np.float64),
+        reference_inputs=data.reference_inputs.astype(np.float64),
+        test_inputs=None if data.test_inputs is None else data.test_inputs.astype(np.float64),
+        table_columns=tuple(columns),
+    )
+
+
+def as_texts(data: CurationData) -> CurationData:
+    """Return the same problem as texts of one word for each rounded number."""
+
+    def spell(rows: NDArray[np.generic]) -> NDArray[np.object_]:
+        words = [
+            " ".join(f"{chr(97 + index)}{round(value)}" for index, value in enumerate(row))
+            for row in rows.tolist()
+        ]
+        return np.array(words, dtype=np.object_)
+
+    return replace(
+        data,
+        pool_inputs=spell(data.pool_inputs),
+        reference_inputs=spell(data.reference_inputs),
+        test_inputs=None if data.test_inputs is None else spell(data.test_inputs),
     )
 
 

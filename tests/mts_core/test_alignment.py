@@ -25,7 +25,7 @@ ROUNDING = 1e-12
 
 
 def make_batch(kind: ClassifierKind, generator: torch.Generator, count: int = 12) -> LabelledInputs:
-    if kind is ClassifierKind.CNN:
+    if kind.reads_images:
         inputs = torch.randint(
             0, 256, (count, 1, 9, 11), generator=generator, dtype=torch.int32
         ).to(torch.uint8)

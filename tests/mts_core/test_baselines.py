@@ -46,6 +46,7 @@ def make_view(**columns: NDArray[np.float32]) -> BaselineView:
         is_unlearned=np.zeros(COUNT, dtype=np.bool_),
         sets=sets,
         folds=FOLDS,
+        fold_count=3,
         scores={BaselineChoice.META_WEIGHT_NET: generator.random(COUNT, dtype=np.float32)},
         seed=0,
     )
@@ -135,7 +136,11 @@ def test_a_folds_ranking_is_that_of_the_other_folds_alone(row: str) -> None:
     for fold in range(3):
         sets = view.sets.with_reference(view.folds != fold)
         alone = dataclasses.replace(
-            make_view(), sets=sets, folds=np.arange(8) % 2, offline_features=_features(view, sets)
+            view,
+            sets=sets,
+            folds=np.arange(8) % 2,
+            fold_count=2,
+            offline_features=_features(view, sets),
         )
         # Values of other groups are added up in another order.
         assert np.allclose(rankings[fold], rows_of(alone)[row].ranking, atol=1e-6)

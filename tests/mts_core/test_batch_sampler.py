@@ -35,5 +35,23 @@ def test_batches_go_on_from_the_saved_state(
         assert torch.equal(other.draw(), batch)
 
 
+@given(
+    sample_count=st.integers(2, 40),
+    sizes=st.lists(st.integers(1, 39), min_size=1, max_size=4),
+    before=st.integers(0, 20),
+)
+def test_every_sample_comes_equally_often_through_changes_of_size(
+    sample_count: int, sizes: list[int], before: int
+) -> None:
+    sampler = make_sampler(sample_count, min(sizes[0], sample_count - 1))
+    drawn = [sampler.draw() for _ in range(before)]
+    for size in sizes:
+        sampler.resize(min(size, sample_count - 1))
+        assert sampler.batch_size == min(size, sample_count - 1)
+        drawn.append(sampler.draw())
+    counts = torch.bincount(torch.cat(drawn), minlength=sample_count)
+    assert int(counts.max() - counts.min()) <= 1
+
+
 def test_whole_pool_is_drawn_in_its_own_order() -> None:
     assert torch.equal(make_sampler(5, 8).draw(), torch.arange(5))

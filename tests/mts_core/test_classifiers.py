@@ -9,11 +9,11 @@ from mts_core.classifiers import (
     Classifier,
     InputScaling,
     build_classifier,
-    initialise_layer,
     measure_input_scaling,
 )
 from mts_core.config import ClassifierKind
 from mts_core.errors import ConfigError
+from mts_core.layers import initialise_layer
 
 
 def build(
@@ -28,14 +28,17 @@ def build(
     )
 
 
+@pytest.mark.parametrize("kind", [ClassifierKind.CNN, ClassifierKind.RESNET20])
 @given(
     channels=st.sampled_from([1, 3, 4]),
     height=st.integers(1, 70),
     width=st.integers(1, 70),
 )
-def test_cnn_takes_images_of_any_size(channels: int, height: int, width: int) -> None:
+def test_networks_take_images_of_any_size(
+    kind: ClassifierKind, channels: int, height: int, width: int
+) -> None:
     images = torch.zeros(2, channels, height, width, dtype=torch.uint8)
-    classifier = build(ClassifierKind.CNN, (channels, height, width))
+    classifier = build(kind, (channels, height, width))
     assert classifier(images).shape == (2, 4)
     assert classifier.features(images).shape == (2, classifier.head.in_features)
 
@@ -86,7 +89,33 @@ def test_constant_images_become_zero() -> None:
     assert torch.count_nonzero(classifier.features(images)) == 0
 
 
-def test_cnn_refuses_embeddings_and_names_the_setting() -> None:
+@pytest.mark.parametrize("kind", [ClassifierKind.CNN, ClassifierKind.RESNET20])
+def test_networks_refuse_embeddings_and_name_the_setting(kind: ClassifierKind) -> None:
     with pytest.raises(ConfigError) as caught:
-        build(ClassifierKind.CNN, (5,))
+        build(kind, (5,))
     assert caught.value.field == "classifier"
+
+
+def test_resnet20_has_the_layers_and_parameters_of_its_source() -> None:
+    classifier = build(ClassifierKind.RESNET20, (3, 32, 32))
+    layers = [
+        module
+        for module in classifier.modules()
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear)
+    ]
+    assert len(layers) == 20
+    # He et al. 2016 count 0.27 million for ten classes; this one has a head for four.
+    counts = {name: value.numel() for name, value in classifier.named_parameters()}
+    assert sum(counts.values()) + 6 * 65 == 269_722
+
+
+def test_resnet20_halves_its_images_twice() -> None:
+    classifier = build(ClassifierKind.RESNET20, (3, 32, 32))
+    sizes: list[torch.Size] = []
+    for module in classifier.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda _layer, _inputs, output: sizes.append(output.shape))
+    classifier(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    assert [tuple(size[1:]) for size in sizes] == (
+        7 * [(16, 32, 32)] + 6 * [(32, 16, 16)] + 6 * [(64, 8, 8)]
+    )

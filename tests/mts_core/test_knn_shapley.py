@@ -62,7 +62,7 @@ def by_the_definition(sets: EncodedSets, reference: int) -> NDArray[np.float64]:
 @pytest.mark.parametrize("count", [1, 3, NEIGHBOURS, 8])
 def test_values_are_those_of_the_definition(count: int) -> None:
     sets = make_sets(count, seed=count)
-    found = knn_shapley_sums(sets, np.arange(4))
+    found = knn_shapley_sums(sets, np.arange(4), 4)
     for reference in range(4):
         assert np.allclose(found[reference], by_the_definition(sets, reference), atol=EXACT)
 
@@ -70,7 +70,7 @@ def test_values_are_those_of_the_definition(count: int) -> None:
 @given(count=st.integers(1, 60), seed=st.integers(0, 1000))
 def test_values_add_up_to_what_the_whole_pool_earns(count: int, seed: int) -> None:
     sets = make_sets(count, seed=seed)
-    sums = knn_shapley_sums(sets, np.arange(4)).sum(axis=1)
+    sums = knn_shapley_sums(sets, np.arange(4), 4).sum(axis=1)
     earned = [utility(sets, range(count), reference) for reference in range(4)]
     assert np.allclose(sums, earned, atol=EXACT)
 
@@ -78,15 +78,16 @@ def test_values_add_up_to_what_the_whole_pool_earns(count: int, seed: int) -> No
 def test_groups_add_up_the_values_of_their_members() -> None:
     sets = make_sets(30, reference_count=40)
     groups = np.arange(40) % 3
-    single = knn_shapley_sums(sets, np.arange(40))
-    grouped = knn_shapley_sums(sets, groups)
+    single = knn_shapley_sums(sets, np.arange(40), 40)
+    grouped = knn_shapley_sums(sets, groups, 4)
     for group in range(3):
         assert np.allclose(grouped[group], single[groups == group].sum(axis=0), atol=EXACT)
+    assert not grouped[3].any()
 
 
 def test_samples_of_one_place_and_class_have_nearly_the_same_value() -> None:
     sets = make_sets(200)
     sets.pool[1], sets.pool_labels[1] = sets.pool[0], sets.pool_labels[0]
-    values = knn_shapley_sums(sets, np.zeros(4, dtype=np.int64))[0]
+    values = knn_shapley_sums(sets, np.zeros(4, dtype=np.int64), 1)[0]
     # Neighbours in the order differ by nothing where their votes agree.
     assert values[0] == pytest.approx(values[1], abs=EXACT)

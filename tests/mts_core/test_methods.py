@@ -95,7 +95,7 @@ def test_a_learned_baseline_has_the_scores_of_a_job_of_that_method() -> None:
 )
 def test_a_resumed_run_ends_bit_by_bit_alike(method: str, test_size: int, tmp_path: Path) -> None:
     data, _ = make_data(pool_size=60, reference_size=9, test_size=test_size)
-    config = quick_config(method, baselines=["cosine", "knn_shapley", "meta_weight_net"])
+    config = quick_config(method, baselines=["knn_shapley", "meta_weight_net"])
     shares = {Phase.TRAIN: 0.7, Phase.EVALUATE: 0.6}
     states = {}
     reports = []

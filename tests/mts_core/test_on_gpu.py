@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import Problem, make_problem
 
-from mts_core.config import AlignmentKind, ClassifierKind, MtsConfig
+from mts_core.config import AlignmentKind, ClassifierKind, MetaInput, MtsConfig
 from mts_core.scoring import meta_features, score_pool
 from mts_core.trainer import resume_training, start_training, train
 from mts_core.training_data import ReferenceSet, TrainingPool
@@ -26,10 +26,13 @@ def make_images() -> tuple[TrainingPool, ReferenceSet]:
     )
 
 
+@pytest.mark.parametrize("meta_input", list(MetaInput))
 @pytest.mark.parametrize("alignment", list(AlignmentKind))
-def test_run_on_a_gpu_follows_the_run_on_a_cpu(alignment: AlignmentKind, problem: Problem) -> None:
+def test_run_on_a_gpu_follows_the_run_on_a_cpu(
+    alignment: AlignmentKind, meta_input: MetaInput, problem: Problem
+) -> None:
     pool, reference, _ = problem
-    config = dataclasses.replace(CONFIG, alignment=alignment)
+    config = dataclasses.replace(CONFIG, alignment=alignment, meta_input=meta_input)
     scores = []
     for device in ("cpu", "cuda"):
         state = start_training(pool, reference, config, seed=0, device=device)

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from curation_problems import (
     CLASSES,
     DIMENSION,
     QUICK,
+    as_table,
+    as_texts,
     auroc,
     finish,
     make_data,
@@ -104,6 +107,8 @@ def test_the_report_is_json_and_has_a_row_for_each_method(result: CurationResult
     assert report["config"]["encoder"] == "identity"
     assert "auto" not in report["config"].values()
     assert set(report["critical_batch_size"]) >= {"value", "ci95"}
+    assert set(report["batch_size_choice"]) == {"value", "reason", "critical_batch_size", "limit"}
+    assert report["config"]["batch_size"] == report["batch_size_choice"]["value"]
     for row in report["rows"]:
         assert row["seeds"] == 2
         assert row["accuracy_ci95"][0] <= row["accuracy_mean"] <= row["accuracy_ci95"][1]
@@ -157,6 +162,19 @@ def test_a_run_resumed_before_its_evaluation_ends_bit_by_bit_alike(
     phases = [Phase.ENCODE, Phase.FEATURES, Phase.TRAIN]
     states, whole = _states(data, config, dict.fromkeys(phases, share))
     assert list(states) == phases
+    for state in states.values():
+        _assert_equal(_resume(data, config, state, tmp_path), whole)
+
+
+@pytest.mark.parametrize("modality", [as_table, as_texts])
+def test_a_run_whose_encoder_learns_from_the_pool_is_resumed_bit_by_bit_alike(
+    modality: Callable[[CurationData], CurationData], tmp_path: Path
+) -> None:
+    data = modality(make_data()[0])
+    encoder = EncoderChoice.AUTO if data.table_columns else EncoderChoice.TFIDF_SVD
+    config = dataclasses.replace(without_evaluation(QUICK), encoder=encoder)
+    phases = [Phase.ENCODE, Phase.TRAIN]
+    states, whole = _states(data, config, dict.fromkeys(phases, 0.5))
     for state in states.values():
         _assert_equal(_resume(data, config, state, tmp_path), whole)
 
@@ -246,6 +264,7 @@ def test_right_labels_get_the_higher_scores() -> None:
     ("classifier", "encoder"),
     [
         (ClassifierChoice.CNN, EncoderChoice.PIXELS_PCA),
+        (ClassifierChoice.RESNET20, EncoderChoice.PIXELS_PCA),
         (ClassifierChoice.MLP, EncoderChoice.AUTO),
     ],
 )

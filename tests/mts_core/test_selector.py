@@ -1,18 +1,30 @@
 """Holds a selector to the run it was distilled from, to its file, and to its refusals."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from curation_problems import QUICK, auroc, finish, make_data, make_images, without_evaluation
+from curation_problems import (
+    QUICK,
+    as_table,
+    as_texts,
+    auroc,
+    finish,
+    make_data,
+    make_images,
+    without_evaluation,
+)
 from numpy.typing import NDArray
 
 from mts_core.checkpoint import load_checkpoint, save_checkpoint
 from mts_core.curation_data import CurationData
-from mts_core.distillation import STORED_LIMIT, FinishedRun, distil, finished_run
-from mts_core.errors import CheckpointError, MtsError
+from mts_core.distillation import STORED_LIMIT, FinishedRun, distil, finished_run, is_distillable
+from mts_core.encoders import is_fitted, make_fixed_encoder
+from mts_core.errors import CheckpointError, ConfigError, MtsError
+from mts_core.pipeline_config import EncoderChoice
 from mts_core.pipeline_report import CurationResult, PipelineReport
 from mts_core.selector import Selector, load_selector, save_selector, score_samples
 from mts_core.selector_scoring import UnseenSamples, run_selector
@@ -196,6 +208,44 @@ def test_images_are_encoded_as_the_run_encoded_them() -> None:
     np.testing.assert_allclose(state.tensors["vectors"], result.encoded.pool, atol=1e-4)
 
 
+def test_texts_are_encoded_as_the_run_encoded_them(tmp_path: Path) -> None:
+    data = as_texts(make_data(pool_size=60)[0])
+    config = dataclasses.replace(SCORES_ONLY, steps=4, encoder=EncoderChoice.MINILM)
+    result = finish(data, config)
+    save_selector(tmp_path / "selector.safetensors", distilled(as_run(data, result)))
+    selector = load_selector(tmp_path / "selector.safetensors")
+    assert (selector.origin.encoder, selector.origin.input_shape) == ("minilm", ())
+    samples = UnseenSamples(data.pool_inputs, data.pool_labels, data.pool_is_real)
+    state = list(run_selector(selector, samples))[-1].capture()
+    assert result.encoded is not None
+    # Batches of other lengths are padded and summed differently.
+    np.testing.assert_allclose(state.tensors["vectors"], result.encoded.pool, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "encoder"),
+    [
+        (as_texts, EncoderChoice.TFIDF_SVD),
+        (as_table, EncoderChoice.TABLE_SCALED),
+        (as_table, EncoderChoice.TABLE_QUANTILES),
+    ],
+)
+def test_run_whose_inputs_made_its_encoder_leaves_no_selector(
+    change: Callable[[CurationData], CurationData], encoder: EncoderChoice
+) -> None:
+    data = change(make_data(pool_size=60)[0])
+    result = finish(data, dataclasses.replace(SCORES_ONLY, steps=4, encoder=encoder))
+    assert not is_distillable(result)
+    with pytest.raises(MtsError, match=encoder):
+        as_run(data, result)
+
+
+@pytest.mark.parametrize("encoder", [choice for choice in EncoderChoice if is_fitted(choice)])
+def test_encoder_that_inputs_make_is_not_made_by_its_name(encoder: EncoderChoice) -> None:
+    with pytest.raises(ConfigError, match=encoder):
+        make_fixed_encoder(encoder, (8,), device=torch.device("cpu"))
+
+
 def test_unknown_class_is_refused(selector: Selector) -> None:
     samples, _ = unseen(seed=2)
     wrong = dataclasses.replace(samples, labels=samples.labels + 1)
@@ -215,6 +265,7 @@ def test_selector_teaches_no_selector(
 ) -> None:
     samples, _ = unseen(seed=2, size=300)
     result = result_of(list(run_selector(selector, samples)))
+    assert not is_distillable(result)
     with pytest.raises(MtsError, match="no further selector"):
         as_run(source[0], result)
 

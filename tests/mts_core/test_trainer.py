@@ -13,9 +13,12 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from mts_core.alignment import TangentLine, exact_alignment
+from mts_core.batch_size_choice import BatchSizeChoice, BatchSizeReason
 from mts_core.checkpoint import load_checkpoint, save_checkpoint
 from mts_core.config import AlignmentKind, ClassifierKind, MtsConfig
 from mts_core.errors import CheckpointError, ConfigError, MissingClassError, NonFiniteError
+from mts_core.gsnr import GsnrRung
+from mts_core.gsnr_tracking import batch_size_choice
 from mts_core.meta_gradient import meta_gradient
 from mts_core.meta_network import score_from_logit
 from mts_core.online_features import Anchors, online_features, standardise_columns
@@ -58,6 +61,51 @@ def test_resumed_run_is_bit_equal(alignment: AlignmentKind, stop: int, tmp_path:
     assert seen == whole_reports
     assert_same(resumed.to_tensors(), whole.to_tensors())
     assert torch.equal(score_pool(resumed, pool, config), score_pool(whole, pool, config))
+
+
+@pytest.mark.parametrize("stop", [2, 4, 5, 9])
+def test_resumed_run_with_a_chosen_batch_size_is_bit_equal(stop: int, tmp_path: Path) -> None:
+    pool, reference, _ = make_problem(sample_count=600, dtype=torch.float32)
+    config = dataclasses.replace(CONFIG, steps=16, batch_size=128, chooses_batch_size=True)
+    whole, whole_reports = run(pool, reference, config)
+    first = start_training(pool, reference, config, seed=0)
+    reports = train(first, pool, reference, config)
+    seen = [next(reports) for _ in range(stop)]
+    save_checkpoint(tmp_path / "state.safetensors", first.to_tensors(), {})
+    saved = load_checkpoint(tmp_path / "state.safetensors").tensors
+    resumed = resume_training(saved, pool, reference, config)
+    seen += list(train(resumed, pool, reference, config))
+    assert seen == whole_reports
+    # The history marks what was not measured by NaN, which equals nothing.
+    torch.testing.assert_close(
+        resumed.to_tensors(), whole.to_tensors(), rtol=0, atol=0, equal_nan=True
+    )
+    assert batch_size_choice(resumed, config) == batch_size_choice(whole, config)
+
+
+def test_batches_grow_where_the_warm_up_says_so() -> None:
+    pool, reference, _ = make_problem(sample_count=2000)
+    config = dataclasses.replace(CONFIG, steps=16, batch_size=128, chooses_batch_size=True)
+    state = start_training(pool, reference, config, seed=0)
+    # Noise without signal, far more than the warm-up's own two measurements of a ratio below one.
+    state.gsnr_steps = 100 * [4]
+    state.gsnr_rungs = 100 * [[GsnrRung(32, signal=-1.0, noise=1.0)]]
+    sizes, effective = [], []
+    for report in train(state, pool, reference, config):
+        sizes.append(state.pool_sampler.batch_size)
+        effective.append(report.traces["effective_batch_size"])
+    assert sizes == 3 * [128] + 13 * [500]
+    # The weights start even, so that nearly every sample of a batch counts.
+    assert all(value <= 128 for value in effective[:4])
+    assert all(128 < value <= 500 for value in effective[4:])
+    assert state.gsnr_history.batch_sizes.tolist() == [32, 64]
+
+
+def test_batch_size_of_the_job_stays() -> None:
+    pool, reference, _ = make_problem(sample_count=2000)
+    config = dataclasses.replace(CONFIG, steps=16, batch_size=128)
+    state, _ = run(pool, reference, config)
+    assert batch_size_choice(state, config) == BatchSizeChoice(128, BatchSizeReason.JOB, None, None)
 
 
 def test_saved_state_does_not_move_with_the_run(problem: Problem) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from curation.errors import InvalidInputError
 from curation.job_config import job_config_schemas, resolve_job_config
+from mts_core.errors import ConfigError
 from mts_core.methods import METHODS, pipeline_config_from_mapping
 from mts_core.pipeline_config import config_to_json
 from mts_core.setting import choice_kind
@@ -62,11 +64,44 @@ def test_range_is_the_same_on_both_sides(method: str, field: dataclasses.Field[A
 @pytest.mark.parametrize(("method", "field"), SETTINGS)
 def test_choices_are_the_same_on_both_sides(method: str, field: dataclasses.Field[Any]) -> None:
     schema = described(method, field.name)
-    names = schema.get("items", schema).get("enum")
 
+    named = [part["enum"] for part in alternatives(method, field.name) if "enum" in part]
+    named += [schema["items"]["enum"]] if "items" in schema else []
     kind = choice_kind(field)
-    assert names == (None if kind is None else [str(member) for member in kind])
+    assert named == ([] if kind is None else [[str(member) for member in kind]])
     assert (schema.get("type") == "array") == isinstance(field.default, tuple)
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        "timm:resnet18.a1_in1k",
+        "timm:../weights",
+        "timm:/etc/passwd",
+        "timm:a/b/c",
+        "timm:",
+        "sentence_transformers:intfloat/e5-small-v2",
+        "sentence_transformers:",
+        "sentence_transformers:.hidden",
+        "sentence_transformers:owner/",
+        "sentence_transformers:name\n",
+        "torchvision:resnet18",
+        "resnet18",
+        f"timm:{'a' * 140}",
+    ],
+)
+def test_both_sides_agree_on_what_is_a_name_of_a_model(encoder: str) -> None:
+    is_name = encoder in {"timm:resnet18.a1_in1k", "sentence_transformers:intfloat/e5-small-v2"}
+    if is_name:
+        resolved = resolve_job_config("mts", {"encoder": encoder})
+        assert resolved["encoder"] == encoder
+        assert config_to_json(pipeline_config_from_mapping("mts", resolved)) == resolved
+        return
+    with pytest.raises(InvalidInputError) as refused:
+        resolve_job_config("mts", {"encoder": encoder})
+    assert refused.value.field == "config.encoder"
+    with pytest.raises(ConfigError):
+        pipeline_config_from_mapping("mts", {"encoder": encoder})
 
 
 @pytest.mark.parametrize(("method", "field"), SETTINGS)

@@ -14,12 +14,13 @@ from embedding_jobs import (
     queue_tiny_job,
     read_job,
 )
+from text_jobs import add_texts, make_texts
 from training_bench import TrainingBench
 
 from curation.database import unit_of_work
 from curation.identifiers import SelectorId
 from curation.jobs import FailureReason, cancel_job
-from curation.models import JobState, Role
+from curation.models import JobState, Modality, Role
 from curation.results import job_object, report, score_columns, traces
 from curation.selectors import list_selectors
 from worker.child_link import (
@@ -97,6 +98,42 @@ def test_run_keeps_a_selector_that_scores_another_dataset(training: TrainingBenc
     assert names is not None
     # Scores of a selector teach no further one.
     assert [row.id for row in found] == [selector.id]
+
+
+def test_selector_of_texts_scores_texts(training: TrainingBench) -> None:
+    place = training.place
+    taught = queue_job(
+        place,
+        add_texts(place, Role.SYNTHETIC, make_texts(64)),
+        add_texts(place, Role.REFERENCE, make_texts(16)),
+        encoder="minilm",
+    )
+    assert training.run(training.claim(taught)) == Finished()
+    with unit_of_work(place.engine) as session:
+        [selector] = list_selectors(session, place.workspace)
+    assert (selector.modality, selector.input_shape) == (Modality.TEXT, None)
+
+    fresh = add_texts(place, Role.SYNTHETIC, make_texts(20))
+    job_id = queue_score_job(place, SelectorId(selector.id), fresh)
+    assert training.run(training.claim(job_id)) == Finished()
+    with unit_of_work(place.engine) as session:
+        assert score_columns(session, job_id).scores.shape == (20,)
+
+
+def test_run_whose_texts_made_its_encoder_ends_without_a_selector(training: TrainingBench) -> None:
+    place = training.place
+    job_id = queue_job(
+        place,
+        add_texts(place, Role.SYNTHETIC, make_texts(64)),
+        add_texts(place, Role.REFERENCE, make_texts(16)),
+        encoder="tfidf_svd",
+    )
+    assert training.run(training.claim(job_id)) == Finished()
+    assert read_job(place, job_id).state is JobState.SUCCEEDED
+    with unit_of_work(place.engine) as session:
+        assert list_selectors(session, place.workspace) == []
+    phases = {message.phase for message in training.told if isinstance(message, ProgressMade)}
+    assert "distil" not in phases
 
 
 def test_scoring_goes_on_after_a_release(training: TrainingBench) -> None:

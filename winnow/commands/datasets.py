@@ -145,6 +145,7 @@ def _print_dataset(dataset: Dataset, rejections: list[Rejection]) -> None:
             "samples": dataset.sample_count,
             "rejected": dataset.rejected_count,
             "classes": ", ".join(f"{c.name} {c.count}" for c in dataset.classes) or None,
+            "columns": ", ".join(f"{c.name} {c.kind}" for c in dataset.feature_columns) or None,
             "created": dataset.created_at,
             "failure": failure
             and describe_refusal(

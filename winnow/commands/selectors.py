@@ -69,7 +69,7 @@ def show_command(
             "job": found.job_id,
             "method": found.method,
             "modality": found.modality,
-            "sample shape": " x ".join(map(str, found.input_shape)),
+            "sample shape": " x ".join(map(str, found.input_shape or ())) or None,
             "encoder": found.encoder,
             "classes": ", ".join(found.class_names),
             "learned from": f"{found.sample_count} samples",

@@ -1,0 +1,135 @@
+"""Chooses the space in which judges look at a set: never the one in which a run looked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from quality_sets import QualitySet
+from skimage.feature import hog
+
+from mts_core.encoders import choose_encoder, fit_conditioning
+from mts_core.encoders.choice import make_encoder, reference_log_loss
+from mts_core.pipeline_config import EncoderChoice
+
+Encode = Callable[[NDArray[np.generic]], NDArray[np.float32]]
+
+HOG_CELLS: Final = 5
+"""Cells a side of an image, for histograms of oriented gradients."""
+RANDOM_FEATURES: Final = 2048
+RANDOM_VIEW_SEED: Final = 96
+
+
+@dataclass(frozen=True, eq=False)
+class JudgeView:
+    """All samples of a set as the judges see them.
+
+    Attributes:
+        run_encoder: Encoder that every run on the set is told to use.
+        name: Name of the judges' view.
+        pool: [sample, component] float64, conditioned without labels.
+        reference: [reference, component] float64.
+        test: [test, component] float64.
+    """
+
+    run_encoder: str
+    name: str
+    pool: NDArray[np.float64]
+    reference: NDArray[np.float64]
+    test: NDArray[np.float64]
+
+
+def judge_view(problem: QualitySet) -> JudgeView:
+    """Return a set in a space that no run on it works in.
+
+    Runs use the encoder that `auto` chooses. Images are judged in the view, of pixels, histograms
+    of oriented gradients and EfficientNet-Lite0, in which the reference set predicts itself best
+    apart from the run's own. Vectors are judged by random rectified features of themselves.
+
+    Args:
+        problem: The set.
+
+    Raises:
+        ValueError: The set has no test part.
+    """
+    data = problem.data
+    if data.test_inputs is None:
+        raise ValueError(f"{problem.name} has no test part to judge on.")
+    encoder, _ = choose_encoder(data, EncoderChoice.AUTO, torch.device("cpu"))
+    views = _image_views(data.pool_inputs.shape[1:]) if data.is_image else _vector_views(problem)
+    candidates = {name: encode for name, encode in views.items() if name != encoder.name}
+    losses = {
+        name: reference_log_loss(encode(data.reference_inputs), data)
+        for name, encode in candidates.items()
+    }
+    chosen = min(losses, key=lambda name: losses[name])
+    encode = candidates[chosen]
+    pool, reference = encode(data.pool_inputs), encode(data.reference_inputs)
+    conditioning = fit_conditioning(np.concatenate([pool, reference]))
+    parts = [
+        conditioning.apply(raw).astype(np.float64)
+        for raw in (pool, reference, encode(data.test_inputs))
+    ]
+    return JudgeView(encoder.name, chosen, *parts)
+
+
+def histogram_view(images: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return histograms of oriented gradients, [sample, feature] float32.
+
+    Args:
+        images: [sample, channel, height, width] uint8.
+
+    Source: [dalal2005hog].
+    """
+    is_colour = images.shape[1] > 1
+    cells = tuple(max(length // HOG_CELLS, 2) for length in images.shape[2:])
+    last = images.transpose(0, 2, 3, 1) if is_colour else images[:, 0]
+    rows = [
+        hog(
+            image,
+            orientations=9,
+            pixels_per_cell=cells,
+            cells_per_block=(2, 2),
+            channel_axis=-1 if is_colour else None,
+        )
+        for image in last
+    ]
+    return np.stack(rows).astype(np.float32)
+
+
+def random_view(fitted: NDArray[np.generic]) -> Encode:
+    """Return a map to random rectified features of standardised vectors.
+
+    Args:
+        fitted: [sample, dimension], the vectors whose mean and spread count.
+
+    Source: [rahimi2008random] for random features.
+    """
+    generator = np.random.default_rng(RANDOM_VIEW_SEED)
+    mean, spread = fitted.mean(axis=0), fitted.std(axis=0)
+    # A dimension that does not vary in the pool says nothing, however large it is elsewhere.
+    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+    shape = (fitted.shape[1], RANDOM_FEATURES)
+    directions = generator.standard_normal(shape) / np.sqrt(fitted.shape[1])
+    offsets = generator.uniform(-1.0, 1.0, size=RANDOM_FEATURES)
+
+    def encode(inputs: NDArray[np.generic]) -> NDArray[np.float32]:
+        projected = ((inputs - mean) * scale) @ directions + offsets
+        return np.maximum(projected, 0.0).astype(np.float32)
+
+    return encode
+
+
+def _image_views(shape: tuple[int, ...]) -> Mapping[str, Encode]:
+    device = torch.device("cpu")
+    views: dict[str, Encode] = {
+        str(choice): make_encoder(choice, shape, device).encode
+        for choice in (EncoderChoice.PIXELS_PCA, EncoderChoice.EFFICIENTNET_LITE0)
+    }
+    return {**views, "hog": histogram_view}
+
+
+def _vector_views(problem: QualitySet) -> Mapping[str, Encode]:
+    return {"random_features": random_view(problem.data.pool_inputs)}

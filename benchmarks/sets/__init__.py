@@ -1,0 +1,21 @@
+"""Benchmark sets made from packages alone: each returns the same set on every call."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from quality_sets import QualitySet
+
+from sets.backgrounds import backgrounds
+from sets.digits import digits
+from sets.letters import letters
+from sets.tabular import tabular
+from sets.text import text
+
+BUILDERS: Final[Mapping[str, Callable[[], QualitySet]]] = {
+    "digits": digits,
+    "backgrounds": backgrounds,
+    "text": text,
+    "tabular": tabular,
+    "letters": letters,
+}
+"""Every set by its name."""
