@@ -16,7 +16,7 @@ TEST_ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 SOURCES := api benchmarks curation examples migrations mts_core tests winnow worker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types imports migrations check format lock openapi bench-foundation bench-quality bench-robustness bench-speed bench-figures bench-selectors clean
+.PHONY: help demo test test-slow lint types imports migrations check format lock openapi bench-foundation bench-quality bench-robustness bench-speed bench-figures bench-scale bench-selectors clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -88,6 +88,9 @@ openapi: $(VENV)/installed-dev ## Write the OpenAPI snapshot again
 
 bench-foundation: $(VENV)/installed-dev ## Measure the methods on the folders in WINNOW_BENCH_DATA
 	@$(BIN)/python benchmarks/foundation.py
+
+bench-scale: $(VENV)/installed-dev ## Measure time and memory of a whole curation up to a million samples
+	@$(BIN)/python benchmarks/scale.py
 
 bench-quality: $(VENV)/installed-dev ## Measure methods and baselines on every benchmark set (half an hour)
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/quality.py $(BENCH_ARGS)

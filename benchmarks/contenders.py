@@ -84,16 +84,13 @@ class Lineup:
     aurocs: Mapping[str, float]
 
 
-def line_up(
-    problem: QualitySet, entries: Mapping[str, MethodEntry], *, encoder: str, seed: int
-) -> Lineup:
+def line_up(problem: QualitySet, entries: Mapping[str, MethodEntry], *, seed: int) -> Lineup:
     """Return the rows of all methods and baselines on a problem.
 
     Args:
         problem: The set.
         entries: Methods by the name of their rows; the first one's features serve the baselines,
             so that without any method only the rows that need no run are left.
-        encoder: Encoder that every run uses.
         seed: Seed of every run.
     """
     contenders = [perfect_knowledge(problem)]
@@ -101,7 +98,7 @@ def line_up(
         contenders += simple_contenders(len(problem.data.pool_labels))
     aurocs: dict[str, float] = {}
     for name, entry in entries.items():
-        result = learn_scores(problem.data, entry, encoder=encoder, seed=seed)
+        result = learn_scores(problem.data, entry, seed=seed)
         if not aurocs:
             contenders += baselines(problem.data, result, seed=seed)
         contenders += scored_contenders(name, result.scores, problem.data.pool_labels)
@@ -109,15 +106,13 @@ def line_up(
     return Lineup(contenders, aurocs)
 
 
-def learn_scores(
-    data: CurationData, entry: MethodEntry, *, encoder: str, seed: int
-) -> CurationResult:
-    """Return the result of one run without its own evaluation."""
+def learn_scores(data: CurationData, entry: MethodEntry, *, seed: int) -> CurationResult:
+    """Return the result of one run, which neither evaluates itself nor is given the test part."""
+    data = dataclasses.replace(data, test_inputs=None, test_labels=None)
     if entry.is_permuted:
         order = np.random.default_rng(seed).permutation(len(data.reference_labels))
         data = dataclasses.replace(data, reference_labels=data.reference_labels[order])
-    settings = {**entry.settings, "encoder": encoder, "evaluate": False}
-    config = make_config(entry.method, settings)
+    config = make_config(entry.method, {**entry.settings, "evaluate": False})
     result = None
     for report in run_pipeline(data, config, seed=seed):
         result = report.result

@@ -34,9 +34,18 @@ from mts_core.settings_resolution import resolve_settings
 from mts_core.stages import EncodeStage, RunContext, classifier_sets
 
 RESULTS: Final = Path(__file__).parent / "results" / "foundation.json"
+BASELINES: Final = ("random", "el2n", "cosine")
 SETTINGS: Final[dict[str, dict[str, object]]] = {
-    "A_digits_fonts_to_mnist": {"classifier": "cnn", "evaluation_seeds": 2},
-    "B_emoji_styles": {"classifier": "mlp", "encoder": "efficientnet_lite0"},
+    "A_digits_fonts_to_mnist": {
+        "classifier": "cnn",
+        "evaluation_seeds": 2,
+        "baselines": BASELINES,
+    },
+    "B_emoji_styles": {
+        "classifier": "mlp",
+        "encoder": "efficientnet_lite0",
+        "baselines": BASELINES,
+    },
 }
 """Settings of each set that are not the defaults."""
 FROZEN_RATE: Final = 1e-8
@@ -182,7 +191,7 @@ def gain_of_weights(
         steps: Training steps of both.
     """
     context = RunContext(data, resolve_settings(config, data), seed, torch.device("cpu"))
-    encode = EncodeStage(context, None)
+    encode = EncodeStage(context, None, {})
     for _ in encode.advance():
         pass
     sets = classifier_sets(context, encode.encoding)

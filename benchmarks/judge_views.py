@@ -1,5 +1,6 @@
 """Chooses the space in which judges look at a set: never the one in which a run looked."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -27,7 +28,7 @@ class JudgeView:
     """All samples of a set as the judges see them.
 
     Attributes:
-        run_encoder: Encoder that every run on the set is told to use.
+        run_encoder: Encoder whose vectors every run on the set works with.
         name: Name of the judges' view.
         pool: [sample, component] float64, conditioned without labels.
         reference: [reference, component] float64.
@@ -41,12 +42,14 @@ class JudgeView:
     test: NDArray[np.float64]
 
 
-def judge_view(problem: QualitySet) -> JudgeView:
-    """Return a set in a space that no run on it works in.
+def look_at(problem: QualitySet) -> tuple[QualitySet, JudgeView]:
+    """Return a set as runs see it, and the same samples as judges see them.
 
-    Runs use the encoder that `auto` chooses. Images are judged in the view, of pixels, histograms
-    of oriented gradients and EfficientNet-Lite0, in which the reference set predicts itself best
-    apart from the run's own. Vectors are judged by random rectified features of themselves.
+    Runs see the vectors of the encoder that `auto` chooses, made once for all of them: a run that
+    is given an encoder's vectors does what it would have done with the encoder. Images are judged
+    in the view, of pixels, histograms of oriented gradients and EfficientNet-Lite0, in which the
+    reference set predicts itself best apart from the run's own. Vectors are judged by random
+    rectified features of themselves.
 
     Args:
         problem: The set.
@@ -65,14 +68,17 @@ def judge_view(problem: QualitySet) -> JudgeView:
         for name, encode in candidates.items()
     }
     chosen = min(losses, key=lambda name: losses[name])
-    encode = candidates[chosen]
-    pool, reference = encode(data.pool_inputs), encode(data.reference_inputs)
-    conditioning = fit_conditioning(np.concatenate([pool, reference]))
-    parts = [
-        conditioning.apply(raw).astype(np.float64)
-        for raw in (pool, reference, encode(data.test_inputs))
-    ]
-    return JudgeView(encoder.name, chosen, *parts)
+    parts = (data.pool_inputs, data.reference_inputs, data.test_inputs)
+    seen = [candidates[chosen](part) for part in parts]
+    conditioning = fit_conditioning(np.concatenate(seen[:2]))
+    view = JudgeView(
+        encoder.name, chosen, *(conditioning.apply(part).astype(np.float64) for part in seen)
+    )
+    vectors = [encoder.encode(part) for part in parts]
+    encoded = dataclasses.replace(
+        data, pool_inputs=vectors[0], reference_inputs=vectors[1], test_inputs=vectors[2]
+    )
+    return dataclasses.replace(problem, data=encoded), view
 
 
 def histogram_view(images: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from contenders import CONTROLS, METHODS, PERFECT_KNOWLEDGE, MethodEntry, line_up
-from judge_views import JudgeView, judge_view
+from judge_views import JudgeView, look_at
 from judges import COSTS, JudgedSets, judge, judges
 from quality_sets import QualitySet, load_set
 from quality_summary import summarise
@@ -48,7 +48,7 @@ def main() -> None:
         if problem is None:
             record.skip(name)
             continue
-        view = judge_view(problem)
+        problem, view = look_at(problem)
         record.start(name, view)
         for seed in range(arguments.seeds):
             record.add(name, measure_seed(problem, view, entries, seed=seed))
@@ -72,7 +72,7 @@ def measure_seed(
     The seed draws the pool and the reference set as well as the runs, alike for every row.
 
     Args:
-        problem: The set.
+        problem: The set as runs see it.
         view: The same samples as judges see them.
         entries: Methods by name.
         seed: The seed.
@@ -80,7 +80,7 @@ def measure_seed(
     started = time.perf_counter()
     drawn = draw_subsample(problem.data, seed=seed)
     part, seen = take(problem, view, drawn)
-    lineup = line_up(part, entries, encoder=view.run_encoder, seed=seed)
+    lineup = line_up(part, entries, seed=seed)
     learned = time.perf_counter()
     sets = judged_sets(part, seen, seed=seed)
     accuracies: dict[str, dict[str, float]] = {}

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from contenders import METHODS, learn_scores, scored_contenders, simple_contenders
-from judge_views import JudgeView, judge_view
+from judge_views import JudgeView, look_at
 from judges import COSTS, judge, judges
 from probes import Probe, derive_problem, probes
 from quality import DEFAULT_SETS, find_problem, judged_sets
@@ -39,7 +39,7 @@ def main() -> None:
         if problem is None:
             print(f"{name}: skipped, not found", file=sys.stderr)
             continue
-        view = judge_view(problem)
+        problem, view = look_at(problem)
         for probe in probes(arguments.sizes):
             for seed in range(arguments.seeds):
                 measured = measure_probe(problem, view, probe, arguments.method, seed=seed)
@@ -69,7 +69,7 @@ def measure_probe(
     """
     small, seen = derive_problem(problem, view, probe, seed=seed)
     data = small.data
-    result = learn_scores(data, METHODS[method], encoder=view.run_encoder, seed=seed)
+    result = learn_scores(data, METHODS[method], seed=seed)
     count = len(data.pool_labels)
     ours = list(scored_contenders(method, result.scores, data.pool_labels))
     simple = simple_contenders(count)

@@ -34,7 +34,7 @@ class JobRequest:
     synthetic_id: DatasetId
     reference_id: DatasetId
     test_id: DatasetId | None = None
-    method: str = "mts"
+    method: str = "winnow"
     config: dict[str, Any]  # JSON values, checked by `job_config`.
     seed: int = 0
     max_runtime_seconds: int | None = None

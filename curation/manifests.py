@@ -154,7 +154,8 @@ def _render(
 ) -> int:
     row_count = 0
     with store.local_path(source.samples_digest) as samples_path:
-        samples = pq.ParquetFile(samples_path)
+        # Buffering ahead would hold whole columns in memory before the first batch.
+        samples = pq.ParquetFile(samples_path, pre_buffer=False)
         columns = _user_columns(samples.schema_arrow)
         user_fields = [
             pa.field(name, samples.schema_arrow.field(column).type)

@@ -177,6 +177,33 @@ class MtsSettings(TrainerSettings):
     model_config = ConfigDict(title="mts")
 
 
+class WinnowSettings(TrainerSettings):
+    """The default: weights of MTS times the support of the labels by reference set and pool."""
+
+    model_config = ConfigDict(title="winnow")
+
+    sharpness: float = Field(
+        2.0,
+        ge=0.0,
+        le=16.0,
+        description="Power of the label's support in the score; 0 leaves the weights of MTS alone.",
+        json_schema_extra=_symbol("c"),
+    )
+    cleaning_rounds: int = Field(
+        4,
+        ge=1,
+        le=20,
+        description="Rounds in which the pool's own posterior weighs wrong labels down.",
+    )
+    landmarks: int = Field(
+        384,
+        ge=16,
+        le=4096,
+        description="Pool samples among the landmarks of the pool's posterior.",
+        json_schema_extra=_symbol("m"),
+    )
+
+
 class MetaWeightNetSettings(TrainerSettings):
     """Meta-Weight-Net: the meta-network sees the training loss alone."""
 
@@ -230,6 +257,11 @@ class TessSettings(PipelineSettings):
 
 
 METHODS: Mapping[str, type[BaseModel]] = MappingProxyType(
-    {"mts": MtsSettings, "meta_weight_net": MetaWeightNetSettings, "tess": TessSettings}
+    {
+        "winnow": WinnowSettings,
+        "mts": MtsSettings,
+        "meta_weight_net": MetaWeightNetSettings,
+        "tess": TessSettings,
+    }
 )
 """Class of each method's settings, by the method's name."""

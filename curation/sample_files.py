@@ -127,7 +127,8 @@ class SampleFileWriter:
         labels = pa.array(census.label_of_code(), pa.int64())
         types = self._kinds.types()
         schema = self._final_schema(types, prefix, census.class_names())
-        draft = pq.ParquetFile(self._draft, memory_map=True)
+        # Read and not mapped: the pages of a mapped file would add up to the whole of it.
+        draft = pq.ParquetFile(self._draft)
         with _open_final(destination, schema) as writer:
             for group in range(draft.num_row_groups):
                 rows = draft.read_row_group(group)

@@ -12,6 +12,7 @@ from torch import Tensor
 from mts_core.errors import CheckpointError
 
 _METADATA_KEY = "json"
+_LARGEST_COPY_BYTES = 1 << 26
 
 
 class Checkpoint(NamedTuple):
@@ -44,9 +45,8 @@ def save_checkpoint(
     partial = path.with_name(path.name + ".partial")
     try:
         text = json.dumps(dict(metadata), allow_nan=False)
-        # Tensors that share memory are refused by safetensors, hence one copy of each.
-        copies = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
-        save_file(copies, partial, metadata={_METADATA_KEY: text})
+        separate = {name: _on_its_own(tensor) for name, tensor in tensors.items()}
+        save_file(separate, partial, metadata={_METADATA_KEY: text})
         partial.replace(path)
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         partial.unlink(missing_ok=True)
@@ -69,3 +69,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not isinstance(metadata, dict):
         raise CheckpointError(f"The checkpoint {path.name} has no JSON object beside its tensors.")
     return Checkpoint(tensors, metadata)
+
+
+def _on_its_own(tensor: Tensor) -> Tensor:
+    """Return a tensor as safetensors takes it: whole, in order, and alone in its memory."""
+    local = tensor.detach().cpu()
+    is_small = local.nbytes <= _LARGEST_COPY_BYTES
+    # A large tensor is captured as a copy already, and a second one would be felt.
+    return local.clone() if is_small or not local.is_contiguous() else local

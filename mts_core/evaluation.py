@@ -1,7 +1,7 @@
 """Measures the before and after table: the same model, trained on what each method leaves."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -75,6 +75,22 @@ def evaluation_budget(
         step_grid=tuple(longest // divisor for divisor in (16, 8, 4, 2, 1)),
         seeds=seeds,
         runs_at_once=32,
+    )
+
+
+def sampled_budget(budget: EvaluationBudget) -> EvaluationBudget:
+    """Return a budget for a sample of a large pool: at most three folds, half of the steps.
+
+    Measuring features and learning scores of a large pool takes its time already; the table is to
+    take no more than that.
+
+    Args:
+        budget: What a pool of the sample's size would get.
+    """
+    return replace(
+        budget,
+        folds=min(budget.folds, 3),
+        step_grid=tuple(steps // 2 for steps in budget.step_grid),
     )
 
 

@@ -20,6 +20,7 @@ from mts_core.baselines import (
     weighted_row,
 )
 from mts_core.before_after_table import recommend, table_rows
+from mts_core.encoded_views import EncodedVectors
 from mts_core.evaluation import (
     Choice,
     EvaluationBudget,
@@ -29,10 +30,11 @@ from mts_core.evaluation import (
     evaluation_budget,
     measure,
     measurement_steps,
+    sampled_budget,
 )
-from mts_core.pipeline_config import BaselineChoice
+from mts_core.methods import METHODS
+from mts_core.pipeline_config import BaselineChoice, MethodName
 from mts_core.pipeline_report import Phase
-from mts_core.pool_encoding import PoolEncoding
 from mts_core.position_features import POSITION_FEATURE_NAMES, position_features
 from mts_core.reference_folds import reference_folds
 from mts_core.seeds import derive_seed
@@ -54,12 +56,14 @@ class LearnedScores:
         offline_features: [sample, 13] float32 raw columns.
         is_unlearned: [sample] bool, true where the training without selection was never right.
         scores: [sample] float32 in [0, 1], by the job's method.
+        part_scores: The same by each method that the job's own is built on.
         baseline_scores: The same for each baseline that is learned.
     """
 
     offline_features: NDArray[np.float32]
     is_unlearned: NDArray[np.bool_]
     scores: NDArray[np.float32]
+    part_scores: Mapping[MethodName, NDArray[np.float32]]
     baseline_scores: Mapping[BaselineChoice, NDArray[np.float32]]
 
 
@@ -77,23 +81,37 @@ class EvaluationStage:
     def __init__(
         self,
         context: RunContext,
-        encoding: PoolEncoding,
+        encoding: EncodedVectors,
         sets: ClassifierSets,
         learned: LearnedScores,
+        *,
+        pool_size: int | None = None,
     ) -> None:
+        """Prepare the measurement.
+
+        Args:
+            context: The run, or what a run on a sample of the pool would know.
+            encoding: Vectors of the same pool.
+            sets: The same pool, as the classifier reads it.
+            learned: What the earlier stages learned of the same pool.
+            pool_size: Samples of the whole pool, where what is given is a sample of it.
+        """
+        self._pool_size = pool_size
         self._context = context
         self._encoding = encoding
         self._sets = sets
         self._learned = learned
-        self._budget = _budget(context)
+        self._budget = _budget(context, is_sampled=pool_size is not None)
         self._task = self._make_task(
             learned, np.arange(sets.reference.sample_count), sets.test, name="all"
         )
         self._measurements = Measurements(self._task)
         self._folds = _outer_folds(context, encoding)
         self._baselines = learned_baselines(context.config)
-        # For each fold the scores of the job's method, then those of the learned baselines.
-        shape = (len(self._folds), 1 + len(self._baselines), len(learned.scores))
+        # For each fold the scores of the job's method, of its parts and of learned baselines.
+        self._parts = METHODS[context.config.method].parts
+        row_count = 1 + len(self._parts) + len(self._baselines)
+        shape = (len(self._folds), row_count, len(learned.scores))
         self._fold_scores = np.full(shape, np.nan, dtype=np.float32)
         self._fold_measurements = [Measurements(self._task) for _ in self._folds]
         self._own_steps = measurement_steps(self._task, has_test=sets.test is not None)
@@ -163,8 +181,16 @@ class EvaluationStage:
         return {
             "rows": table_rows(rows, choices, accuracy, self._context.data.pool_labels),
             "recommendation": recommend(rows, accuracy),
-            "measured_on": _BY_TEST if self._task.test is not None else _BY_REFERENCE,
+            "measured_on": self._measured_on(),
+            "evaluated_on_samples": len(self._context.data.pool_labels),
         }
+
+    def _measured_on(self) -> str:
+        by = _BY_TEST if self._task.test is not None else _BY_REFERENCE
+        if self._pool_size is None:
+            return by
+        count = len(self._context.data.pool_labels)
+        return f"{by}, with a uniform sample of {count} of the {self._pool_size} pool samples"
 
     def _chosen(self) -> dict[str, tuple[Row, Choice]]:
         choices = choose(self._task, self._measurements)
@@ -191,11 +217,13 @@ class EvaluationStage:
         if np.isnan(self._fold_scores[index]).any():
             yield from self._learn_fold(index, table, used)
         own, *others = self._fold_scores[index]
+        part_count = len(self._parts)
         learned = LearnedScores(
             table,
             self._learned.is_unlearned,
             own,
-            dict(zip(self._baselines, others, strict=True)),
+            dict(zip(self._parts, others[:part_count], strict=True)),
+            dict(zip(self._baselines, others[part_count:], strict=True)),
         )
         test = self._sets.reference.take(held_out)
         task = self._make_task(learned, used, test, name=f"fold {index}")
@@ -212,12 +240,13 @@ class EvaluationStage:
             offline_features=table,
             used_reference=used,
         )
-        methods = [self._context.config.method, *self._baselines.values()]
-        for place, method in enumerate(methods):
+        learned: list[NDArray[np.float32]] = []
+        for method in (self._context.config.method, *self._baselines.values()):
             run = start_method(self._context, method, untraced(problem), index)
             for _ in run.advance():
                 yield 0
-            self._fold_scores[index, place] = run.scores()
+            learned += [run.scores(), *run.part_scores().values()]
+        self._fold_scores[index] = np.stack(learned)
 
     def _make_task(
         self,
@@ -244,11 +273,18 @@ class EvaluationStage:
         )
         variants = Variants(self._budget.fractions, self._budget.exponents, config.balance)
         own_variants = variants
+        if METHODS[config.method].has_final_scores:
+            own_variants = dataclasses.replace(own_variants, exponents=(1.0,))
         if config.keep != AUTO:
-            own_variants = dataclasses.replace(variants, fractions=(float(config.keep),))
+            own_variants = dataclasses.replace(own_variants, fractions=(float(config.keep),))
         return EvaluationTask(
             rows=[
                 *baseline_rows(view, config, variants),
+                *(
+                    row
+                    for part, scores in learned.part_scores.items()
+                    for row in scored_rows(part, scores, variants)
+                ),
                 *scored_rows(config.method, learned.scores, own_variants),
             ],
             pool=self._sets.pool,
@@ -261,7 +297,7 @@ class EvaluationStage:
         )
 
 
-def _budget(context: RunContext) -> EvaluationBudget:
+def _budget(context: RunContext, *, is_sampled: bool) -> EvaluationBudget:
     smallest_class = int(np.bincount(context.data.reference_labels).min())
     budget = evaluation_budget(
         context.settings.mts.classifier,
@@ -269,11 +305,13 @@ def _budget(context: RunContext) -> EvaluationBudget:
         batch_size=context.settings.evaluation_batch_size,
         seeds=context.config.evaluation_seeds,
     )
+    if is_sampled:
+        budget = sampled_budget(budget)
     # A fold that took all of a class's samples would leave nothing to learn it from.
     return dataclasses.replace(budget, folds=max(2, min(budget.folds, smallest_class)))
 
 
-def _outer_folds(context: RunContext, encoding: PoolEncoding) -> list[NDArray[np.int64]]:
+def _outer_folds(context: RunContext, encoding: EncodedVectors) -> list[NDArray[np.int64]]:
     """Return the reference samples that each outer fold may look at; none with a test set."""
     data = context.data
     if data.test_labels is not None:

@@ -32,7 +32,7 @@ def leave_one_out_log_loss(
 
     Source: [hastie2009elements], equation 7.64: leave-one-out residuals in closed form.
     """
-    kernel = _radial_kernel(vectors, _bandwidth(vectors))
+    kernel = _radial_kernel(vectors, median_squared_distance(vectors))
     losses = _losses(kernel, labels, class_count)
     return min(losses.values())
 
@@ -61,10 +61,8 @@ class KernelPosterior:
         Args:
             queries: [query, dimension] float32.
         """
-        squared = distance.cdist(
-            queries.astype(np.float64), self.vectors.astype(np.float64), "sqeuclidean"
-        )
-        outputs = self.centre + np.exp(-squared / self.bandwidth) @ self.coefficients
+        kernel = radial_kernel(queries, self.vectors, self.bandwidth)
+        outputs = self.centre + kernel @ self.coefficients
         log_probabilities: NDArray[np.float64] = log_softmax(self.temperature * outputs, axis=1)
         return log_probabilities
 
@@ -81,7 +79,7 @@ def fit_kernel_posterior(
 
     Cost: as `leave_one_out_log_loss`.
     """
-    bandwidth = _bandwidth(vectors)
+    bandwidth = median_squared_distance(vectors)
     kernel = _radial_kernel(vectors, bandwidth)
     losses = _losses(kernel, labels, class_count)
     ridge, temperature = min(losses, key=lambda setting: losses[setting])
@@ -89,6 +87,51 @@ def fit_kernel_posterior(
     centre = targets.mean(axis=0)
     coefficients = np.linalg.solve(kernel + ridge * np.eye(len(kernel)), targets - centre)
     return KernelPosterior(vectors, coefficients, centre, bandwidth, temperature)
+
+
+def left_out_log_probabilities(
+    vectors: NDArray[np.float32], labels: NDArray[np.int64], class_count: int
+) -> NDArray[np.float64]:
+    """Return what `fit_kernel_posterior` says of each labelled sample from the others alone.
+
+    Args:
+        vectors: [known, dimension] float32.
+        labels: [known] int64.
+        class_count: Number of classes.
+
+    Returns:
+        [known, class] float64.
+
+    Cost: as `leave_one_out_log_loss`.
+
+    Source: [hastie2009elements], equation 7.64.
+    """
+    kernel = _radial_kernel(vectors, median_squared_distance(vectors))
+    losses = _losses(kernel, labels, class_count)
+    ridge, temperature = min(losses, key=lambda setting: losses[setting])
+    left_out = _left_out_predictions(kernel, np.eye(class_count)[labels], ridge)
+    log_probabilities: NDArray[np.float64] = log_softmax(temperature * left_out, axis=1)
+    return log_probabilities
+
+
+def radial_kernel(
+    queries: NDArray[np.float32], vectors: NDArray[np.float32], bandwidth: float
+) -> NDArray[np.float64]:
+    """Return the likeness of each query with each vector, [query, vector] in (0, 1].
+
+    Args:
+        queries: [query, dimension] float32.
+        vectors: [vector, dimension] float32.
+        bandwidth: Squared distance over which likeness falls to 1/e.
+    """
+    left, right = queries.astype(np.float64), vectors.astype(np.float64)
+    # One matrix product instead of a loop over pairs, which would take ten times as long.
+    squared = (
+        np.square(left).sum(axis=1)[:, None] + np.square(right).sum(axis=1) - 2 * left @ right.T
+    )
+    # Rounding can take the distance of equal vectors just below zero.
+    likeness: NDArray[np.float64] = np.exp(-np.maximum(squared, 0.0) / bandwidth)
+    return likeness
 
 
 def _losses(
@@ -108,7 +151,14 @@ def _losses(
     }
 
 
-def _bandwidth(vectors: NDArray[np.float32]) -> float:
+def median_squared_distance(vectors: NDArray[np.float32]) -> float:
+    """Return the median squared distance of two vectors; 1 where all are equal.
+
+    Args:
+        vectors: [vector, dimension] float32.
+
+    Cost: quadratic in the number of vectors.
+    """
     squared = distance.pdist(vectors.astype(np.float64), "sqeuclidean")
     # Identical vectors have no bandwidth of their own; any positive one gives the same kernel.
     return (float(np.median(squared)) if len(squared) else 1.0) or 1.0

@@ -14,9 +14,19 @@ from mts_core.tess_settings import TessSettings, resolve_tess
 from mts_core.trainer_run import start_meta_weight_net, start_mts
 from mts_core.trainer_settings import MetaWeightNetSettings, MtsSettings
 from mts_core.weighting import WeightingMethod
+from mts_core.winnow_run import start_winnow
+from mts_core.winnow_settings import WinnowSettings
 
 METHODS: Final[Mapping[MethodName, WeightingMethod]] = MappingProxyType(
     {
+        MethodName.WINNOW: WeightingMethod(
+            WinnowSettings,
+            resolve_settings,
+            start_winnow,
+            reads_all_views=True,
+            has_final_scores=True,
+            parts=(MethodName.MTS,),
+        ),
         MethodName.MTS: WeightingMethod(MtsSettings, resolve_settings, start_mts),
         MethodName.META_WEIGHT_NET: WeightingMethod(
             MetaWeightNetSettings, resolve_settings, start_meta_weight_net

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from mts_core.curation_data import CurationData
 from mts_core.errors import CheckpointError
+from mts_core.evaluation_sample import start_evaluation
 from mts_core.evaluation_stage import EvaluationStage, LearnedScores
 from mts_core.methods import METHODS, pipeline_config_from_mapping
+from mts_core.neighbours import EXACT_LIMIT
 from mts_core.pipeline_config import PipelineConfig, config_to_json
 from mts_core.pipeline_report import (
     CurationResult,
@@ -44,7 +46,10 @@ _SHARES: Final = {
     Phase.TRAIN: 0.25,
     Phase.EVALUATE: 0.5,
 }
-"""Usual share of each phase in the time of a run."""
+"""Usual share of each phase in the time of a run on a small pool."""
+
+_FEATURE_SAMPLES: Final = 1_000_000
+"""Pool samples whose features take as long as all phases of a small pool together."""
 
 
 def run_pipeline(
@@ -77,7 +82,12 @@ def run_pipeline(
     context = RunContext(data, settings, seed, torch.device(device))
     progress = _Progress(context, resume)
 
-    encode = EncodeStage(context, progress.encoder, progress.encoder_losses)
+    encode = EncodeStage(
+        context,
+        progress.encoder,
+        progress.encoder_losses,
+        with_other_views=METHODS[config.method].reads_all_views,
+    )
     progress.encoder, progress.encoder_losses = encode.encoder, encode.candidate_losses
     yield from progress.run(encode)
     sets = classifier_sets(context, encode.encoding)
@@ -88,11 +98,15 @@ def run_pipeline(
     evaluation = None
     if config.evaluate:
         learned = LearnedScores(
-            features.table, features.is_unlearned, weight.scores, weight.baseline_scores
+            features.table,
+            features.is_unlearned,
+            weight.scores,
+            weight.part_scores,
+            weight.baseline_scores,
         )
-        evaluation = EvaluationStage(context, encode.encoding, sets, learned)
+        evaluation = start_evaluation(context, encode.encoding, sets, learned)
         yield from progress.run(evaluation)
-    yield progress.last_report(_result(context, encode, weight, evaluation))
+    yield progress.last_report(_result(context, encode, features, weight, evaluation))
 
 
 class _Progress:
@@ -105,6 +119,7 @@ class _Progress:
 
     def __init__(self, context: RunContext, resume: PipelineState | None) -> None:
         self._shares = dict(_SHARES)
+        self._shares[Phase.FEATURES] += len(context.data.pool_labels) / _FEATURE_SAMPLES
         if not context.config.evaluate:
             del self._shares[Phase.EVALUATE]
         self._resume = dict(resume.tensors) if resume else {}
@@ -181,6 +196,7 @@ class _Progress:
 def _result(
     context: RunContext,
     encode: EncodeStage,
+    features: FeatureStage,
     weight: WeightStage,
     evaluation: EvaluationStage | None,
 ) -> CurationResult:
@@ -198,6 +214,10 @@ def _result(
         "recommendation": None,
         **(evaluation.report() if evaluation else {}),
         **weight.summary,
+        "neighbours": {
+            "recall": features.neighbour_recall,
+            "is_exact": len(weight.scores) <= EXACT_LIMIT,
+        },
         "method": str(context.config.method),
         "config": resolved,
         "encoder_log_losses": encode.candidate_losses,

@@ -14,6 +14,7 @@ from mts_core.setting import AUTO, Auto, check_settings, setting, value_from_jso
 class MethodName(StrEnum):
     """How scores are learned; `methods.py` says what does it."""
 
+    WINNOW = "winnow"
     MTS = "mts"
     META_WEIGHT_NET = "meta_weight_net"
     TESS = "tess"

@@ -25,8 +25,11 @@ POSITION_FEATURE_NAMES: Final = (
 )
 """Columns of the position features, in order."""
 
+POOL_NEIGHBOURS: Final = 5
+"""Nearest samples of the whole pool whose labels are compared."""
+
 _CLASS_NEIGHBOURS: Final = 3
-_POOL_NEIGHBOURS: Final = 5
+_ROWS_AT_ONCE: Final = 16_384
 _REAL_COLUMNS: Final = slice(2, 5)
 _SYNTHETIC_COLUMNS: Final = slice(5, 8)
 _AGREEMENT_COLUMN: Final = 8
@@ -81,14 +84,15 @@ def position_features(sets: EncodedSets) -> NDArray[np.float32]:
     Returns:
         [sample, 10] float32, columns as in `POSITION_FEATURE_NAMES`.
 
-    Cost: exact neighbours are quadratic in time up to 65 536 vectors of a class, and grow with
+    Cost: exact neighbours are quadratic in time up to 32 768 vectors of a class, and grow with
     n sqrt(n) beyond; memory is linear.
 
     Source: [du2026difficulty], position features.
     Deviation: the encoder space is the job's instead of the generator's latent space.
     """
     features = np.empty((len(sets.pool), len(POSITION_FEATURE_NAMES)), dtype=np.float32)
-    for _ in fill_position_features(sets, features):
+    measurement = PositionMeasurement(sets, features)
+    for _ in measurement.advance():
         pass
     return features
 
@@ -109,55 +113,96 @@ def nearest_real_cosines(sets: EncodedSets) -> NDArray[np.float32]:
         is_real = sets.pool_is_real[members]
         own = pool[members]
         real = np.concatenate([own[is_real], reference[sets.reference_labels == class_index]])
-        cosines[members] = _nearest_cosines(own, real, _positions(is_real))
+        nearest = np.empty((len(members), _CLASS_NEIGHBOURS), dtype=np.float32)
+        for _ in _fill_nearest(own, real, _positions(is_real), nearest):
+            pass
+        cosines[members] = nearest
     _replace_missing(cosines)
     return cosines
 
 
-def fill_position_features(
-    sets: EncodedSets, features: NDArray[np.float32], *, start: int = 0
-) -> Iterator[tuple[int, int]]:
-    """Fill a table of position features, yielding (done, total) steps on the way.
+class PositionMeasurement:
+    """Fills a table of position features in steps, and may be resumed between two of them.
 
-    A step is a class; the last one compares the whole pool.
+    A step is a sample that was compared: first each with its class, then each with the whole pool.
 
-    Args:
-        sets: Encoded pool and reference set.
-        features: [sample, 10] float32, overwritten.
-        start: Steps that an earlier call has already done on this table.
+    Attributes:
+        done: Steps done.
+        total: Steps of the whole measurement.
+        pool_index: The index of the whole pool, once the pool is compared.
     """
-    pool = normalise(sets.pool)
-    reference = normalise(sets.reference)
-    total = sets.class_count + 1
-    if start == total:
-        return
-    for class_index in range(start, sets.class_count):
-        members = np.flatnonzero(sets.pool_labels == class_index)
-        anchors = reference[sets.reference_labels == class_index]
-        if len(members):
-            features[members, :_AGREEMENT_COLUMN] = _class_columns(
-                pool[members], sets.pool_is_real[members], anchors
-            )
-            features[members, _PERCENTILE_COLUMN] = _distance_percentile(sets.pool[members])
-        yield class_index + 1, total
-    features[:, _AGREEMENT_COLUMN] = _label_agreement(pool, sets.pool_labels)
-    _replace_missing(features)
-    yield total, total
+
+    def __init__(self, sets: EncodedSets, features: NDArray[np.float32], *, done: int = 0) -> None:
+        """Begin, or go on.
+
+        Args:
+            sets: Encoded pool and reference set.
+            features: [sample, 10] float32, filled in place.
+            done: Steps that an earlier measurement has done on this table.
+        """
+        self._sets = sets
+        self._features = features
+        self._order = np.argsort(sets.pool_labels, kind="stable")
+        self._ends = np.cumsum(np.bincount(sets.pool_labels, minlength=sets.class_count)).tolist()
+        self.done = done
+        self.total = 2 * len(sets.pool)
+        self.pool_index: CosineIndex | None = None
+
+    def advance(self) -> Iterator[int]:
+        """Yield the steps done after each chunk of samples, until all are done."""
+        start = 0
+        for class_index, end in enumerate(self._ends):
+            # A class that was begun is begun again; its columns are written when it is whole.
+            if self.done < end:
+                for found in self._fill_class(class_index, self._order[start:end]):
+                    self.done = start + found
+                    yield self.done
+            start = end
+        if self.done < self.total:
+            yield from self._fill_agreement()
+
+    def _fill_class(self, class_index: int, members: NDArray[np.int64]) -> Iterator[int]:
+        sets = self._sets
+        vectors = sets.pool[members]
+        is_real = sets.pool_is_real[members]
+        anchors = sets.reference[sets.reference_labels == class_index]
+        columns = np.full((len(members), len(POSITION_FEATURE_NAMES)), np.nan, dtype=np.float32)
+        columns[:, _PERCENTILE_COLUMN] = _distance_percentile(vectors)
+        for found in _fill_class_columns(normalise(vectors), is_real, normalise(anchors), columns):
+            if found == len(members):
+                self._features[members] = columns
+            yield found
+
+    def _fill_agreement(self) -> Iterator[int]:
+        pool, count = self._sets.pool, len(self._sets.pool)
+        self.pool_index = CosineIndex(pool)
+        column = self._features[:, _AGREEMENT_COLUMN]
+        first = self.done - count
+        for done in _fill_label_agreement(
+            self.pool_index, pool, self._sets.pool_labels, column, first=first
+        ):
+            if done == count:
+                _replace_missing(self._features)
+            self.done = count + done
+            yield self.done
 
 
-def _class_columns(
-    members: NDArray[np.float32], is_real: NDArray[np.bool_], anchors: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    columns = np.empty((len(members), _AGREEMENT_COLUMN), dtype=np.float32)
+def _fill_class_columns(
+    members: NDArray[np.float32],
+    is_real: NDArray[np.bool_],
+    anchors: NDArray[np.float32],
+    columns: NDArray[np.float32],
+) -> Iterator[int]:
+    """Fill a class's columns up to the agreement, and yield how many samples are done."""
     real = np.concatenate([members[is_real], anchors])
-    synthetic = members[~is_real]
-    position_in_real = _positions(is_real)
-    position_in_synthetic = _positions(~is_real)
+    synthetic = members if not is_real.any() else members[~is_real]
     columns[:, 0] = _centre_cosine(members, real, is_inside=is_real)
     columns[:, 1] = _centre_cosine(members, synthetic, is_inside=~is_real)
-    columns[:, _REAL_COLUMNS] = _nearest_cosines(members, real, position_in_real)
-    columns[:, _SYNTHETIC_COLUMNS] = _nearest_cosines(members, synthetic, position_in_synthetic)
-    return columns
+    for _ in _fill_nearest(members, real, _positions(is_real), columns[:, _REAL_COLUMNS]):
+        pass
+    yield from _fill_nearest(
+        members, synthetic, _positions(~is_real), columns[:, _SYNTHETIC_COLUMNS]
+    )
 
 
 def _positions(is_inside: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -167,51 +212,75 @@ def _positions(is_inside: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _centre_cosine(
     queries: NDArray[np.float32], others: NDArray[np.float32], *, is_inside: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    # A sample's own vector is taken out of the sum, or a small class would look like itself.
     total = others.sum(axis=0, dtype=np.float64)
-    sums = (total - queries * is_inside[:, None]).astype(np.float32)
-    has_others = len(others) - is_inside > 0
-    cosines: NDArray[np.float32] = np.einsum("nd,nd->n", normalise(sums), queries)
-    return np.where(has_others, cosines, np.float32(np.nan))
+    cosines = np.empty(len(queries), dtype=np.float32)
+    for rows in _row_slices(len(queries)):
+        # A sample's own vector is taken out of the sum, or a small class would look like itself.
+        sums = (total - queries[rows] * is_inside[rows, None]).astype(np.float32)
+        cosines[rows] = np.einsum("nd,nd->n", normalise(sums), queries[rows])
+    cosines[len(others) - is_inside <= 0] = np.nan
+    return cosines
 
 
-def _nearest_cosines(
-    queries: NDArray[np.float32], others: NDArray[np.float32], own: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    nearest = np.full((len(queries), _CLASS_NEIGHBOURS), np.nan, dtype=np.float32)
-    if len(others):
-        index = CosineIndex(others)
-        for chunk, cosines, _ in index.search(queries, _CLASS_NEIGHBOURS, own_positions=own):
-            nearest[chunk] = cosines
-    for column in range(1, _CLASS_NEIGHBOURS):
-        is_missing = np.isnan(nearest[:, column])
-        nearest[is_missing, column] = nearest[is_missing, column - 1]
-    return nearest
+def _fill_nearest(
+    queries: NDArray[np.float32],
+    others: NDArray[np.float32],
+    own: NDArray[np.int64],
+    nearest: NDArray[np.float32],
+) -> Iterator[int]:
+    """Fill the cosines to the nearest of others, and yield how many queries are done."""
+    nearest[...] = np.nan
+    if not len(others):
+        yield len(queries)
+        return
+    index = CosineIndex(others)
+    for chunk, cosines, _ in index.search(queries, _CLASS_NEIGHBOURS, own_positions=own):
+        nearest[chunk] = cosines
+        for column in range(1, _CLASS_NEIGHBOURS):
+            is_missing = np.isnan(nearest[chunk, column])
+            nearest[chunk, column][is_missing] = nearest[chunk, column - 1][is_missing]
+        yield chunk.stop
 
 
-def _label_agreement(pool: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    agreement = np.full(len(pool), np.nan, dtype=np.float32)
-    index = CosineIndex(pool)
-    own = np.arange(len(pool))
-    for chunk, cosines, positions in index.search(pool, _POOL_NEIGHBOURS, own_positions=own):
+def _fill_label_agreement(
+    index: CosineIndex,
+    pool: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    agreement: NDArray[np.float32],
+    *,
+    first: int,
+) -> Iterator[int]:
+    """Fill the agreement from a sample on, and yield how many samples are done."""
+    own = np.arange(first, len(pool))
+    found = index.search(pool[first:], POOL_NEIGHBOURS, own_positions=own)
+    for chunk, cosines, positions in found:
+        rows = slice(first + chunk.start, first + chunk.stop)
         # Cosines are shifted to [0, 2]: a negative weight would turn agreement into its opposite.
         similarity = np.where(positions == MISSING, 0, np.nan_to_num(cosines) + 1)
-        agrees = labels[positions] == labels[chunk, None]
+        agrees = labels[positions] == labels[rows, None]
         total = similarity.sum(axis=1)
         shares = (similarity * agrees).sum(axis=1) / np.where(total > 0, total, 1)
-        agreement[chunk] = np.where(total > 0, shares, np.nan)
-    return agreement
+        agreement[rows] = np.where(total > 0, shares, np.nan)
+        yield rows.stop
 
 
 def _distance_percentile(members: NDArray[np.float32]) -> NDArray[np.float64]:
     centre = members.mean(axis=0, dtype=np.float64)
-    distances = np.linalg.norm(members - centre, axis=1)
+    distances = np.empty(len(members))
+    for rows in _row_slices(len(members)):
+        distances[rows] = np.linalg.norm(members[rows] - centre, axis=1)
     median = np.median(distances)
     # The two samples beside the median of an even class lie equally far from it; without rounding,
     # the last bit would rank them, and another order of the pool would rank them otherwise.
     deviations = np.round(np.abs(distances - median) / (median or 1.0), _RANKED_DIGITS)
     percentiles: NDArray[np.float64] = (rankdata(deviations) - 0.5) / len(members)
     return percentiles
+
+
+def _row_slices(count: int) -> Iterator[slice]:
+    # Differences in double precision are taken part by part: a class may be most of the pool.
+    for start in range(0, count, _ROWS_AT_ONCE):
+        yield slice(start, start + _ROWS_AT_ONCE)
 
 
 def _replace_missing(features: NDArray[np.float32]) -> None:

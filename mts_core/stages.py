@@ -1,8 +1,8 @@
 """What every stage of a run shares, and the first two of them: encode and measure features."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,19 +18,26 @@ from mts_core.dynamics_features import (
     start_dynamics,
     unlearned,
 )
-from mts_core.encoders import choose_encoder
+from mts_core.encoded_views import EncodedVectors, EncodedViews
+from mts_core.encoders import choose_encoder, make_encoder
 from mts_core.feature_table import OFFLINE_FEATURE_NAMES
+from mts_core.neighbours import CosineIndex, measure_recall
 from mts_core.pipeline_config import PipelineConfig, parse_encoder
 from mts_core.pipeline_report import EncodedRun, Phase
 from mts_core.plain_training import TrainingRecipe
 from mts_core.pool_encoding import PoolEncoding
 from mts_core.position_features import (
+    POOL_NEIGHBOURS,
     POSITION_FEATURE_NAMES,
     EncodedSets,
-    fill_position_features,
+    PositionMeasurement,
 )
+from mts_core.seeds import derive_seed
 from mts_core.settings_resolution import ResolvedSettings
 from mts_core.training_data import LabelledInputs
+
+OTHER_VIEWS_LIMIT: Final = 50_000
+"""Pool samples up to which encoders that were not chosen are asked too: each costs a pass."""
 
 
 @runtime_checkable
@@ -88,7 +95,7 @@ class RunContext:
 
 
 class EncodeStage:
-    """Chooses an encoder and encodes all sets.
+    """Chooses an encoder and encodes all sets, for some methods by the other encoders too.
 
     Attributes:
         encoder: Name of the encoder in use.
@@ -99,7 +106,12 @@ class EncodeStage:
     phase = Phase.ENCODE
 
     def __init__(
-        self, context: RunContext, chosen: str | None, losses: Mapping[str, float]
+        self,
+        context: RunContext,
+        chosen: str | None,
+        losses: Mapping[str, float],
+        *,
+        with_other_views: bool = False,
     ) -> None:
         """Choose the encoder, or take the one that an earlier attempt has chosen.
 
@@ -107,6 +119,8 @@ class EncodeStage:
             context: The run.
             chosen: Name of the encoder that was chosen, or none.
             losses: What the candidates lost when it was chosen.
+            with_other_views: Whether to encode by the candidates that were not chosen as well,
+                unless the pool is too large for that.
         """
         wish = parse_encoder(chosen) if chosen else context.config.encoder
         encoder, measured = choose_encoder(
@@ -114,7 +128,10 @@ class EncodeStage:
         )
         self.candidate_losses = dict(losses) if chosen else measured
         self.encoder = encoder.name
-        self.encoding = PoolEncoding(context.data, encoder, seed=context.seed)
+        encodings = {encoder.name: PoolEncoding(context.data, encoder, seed=context.seed)}
+        if with_other_views and len(context.data.pool_labels) <= OTHER_VIEWS_LIMIT:
+            encodings |= _other_views(context, set(self.candidate_losses) - {encoder.name})
+        self.encoding = EncodedViews(encodings)
 
     @property
     def step(self) -> int:
@@ -145,6 +162,16 @@ class EncodeStage:
         self.encoding.restore(captured)
 
 
+def _other_views(context: RunContext, names: Iterable[str]) -> dict[str, PoolEncoding]:
+    # Nothing is tested in these views.
+    data = dataclasses.replace(context.data, test_inputs=None, test_labels=None)
+    encoders = [
+        make_encoder(parse_encoder(name), data, seed=context.seed, device=context.device)
+        for name in sorted(names)
+    ]
+    return {encoder.name: PoolEncoding(data, encoder, seed=context.seed) for encoder in encoders}
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClassifierSets:
     """All sets as the classifier reads them: images for the network, vectors for heads.
@@ -162,7 +189,7 @@ class ClassifierSets:
     recipe: TrainingRecipe
 
 
-def classifier_sets(context: RunContext, encoding: PoolEncoding) -> ClassifierSets:
+def classifier_sets(context: RunContext, encoding: EncodedViews) -> ClassifierSets:
     """Return the sets as the run's classifier reads them.
 
     Args:
@@ -195,21 +222,23 @@ class FeatureStage:
 
     Attributes:
         table: [sample, 13] float32, raw values; complete at the end of the stage.
+        neighbour_recall: Share of the true nearest neighbours in the pool that were found, over
+            1000 random samples; NaN until it is measured.
         is_unlearned: [sample] bool, true where the training without selection was never right;
             complete at the end of the stage.
     """
 
     phase = Phase.FEATURES
 
-    def __init__(self, context: RunContext, encoding: PoolEncoding, sets: ClassifierSets) -> None:
+    def __init__(self, context: RunContext, encoding: EncodedViews, sets: ClassifierSets) -> None:
         self._context = context
         self._encoding = encoding
         self._sets = sets
         count = sets.pool.sample_count
         self.table = np.full((count, len(OFFLINE_FEATURE_NAMES)), np.nan, dtype=np.float32)
+        self.neighbour_recall = float("nan")
+        self._position = self._measure_from(0)
         self.is_unlearned = np.zeros(count, dtype=np.bool_)
-        self._position_steps = context.data.class_count + 1
-        self._position_done = 0
         self._dynamics_steps = dynamics_steps(count, sets.recipe.batch_size)
         self._dynamics = start_dynamics(
             sets.recipe, count, seed=context.seed, device=context.device
@@ -217,21 +246,20 @@ class FeatureStage:
 
     @property
     def step(self) -> int:
-        """Classes measured plus batches trained on."""
-        return self._position_done + self._dynamics.step
+        """Samples compared plus samples trained on."""
+        return self._position.done + self._dynamics.step * self._sets.recipe.batch_size
 
     @property
     def total_steps(self) -> int:
-        """Classes to measure plus batches to train on."""
-        return self._position_steps + self._dynamics_steps
+        """Samples to compare plus samples to train on."""
+        return self._position.total + self._dynamics_steps * self._sets.recipe.batch_size
 
     def advance(self) -> Iterator[None]:
-        """Yield after each class and after each batch."""
-        data = self._context.data
-        position = self.table[:, : len(POSITION_FEATURE_NAMES)]
-        sets = encoded_sets(data, self._encoding, np.arange(len(data.reference_labels)))
-        for done, _ in fill_position_features(sets, position, start=self._position_done):
-            self._position_done = done
+        """Yield after each chunk of compared samples and after each batch."""
+        for _ in self._position.advance():
+            yield None
+        if np.isnan(self.neighbour_recall):
+            self._measure_recall()
             yield None
         while self._dynamics.step < self._dynamics_steps:
             advance_dynamics(
@@ -245,19 +273,38 @@ class FeatureStage:
         """Return the columns so far and the classifier on its way."""
         return {
             "table": torch.from_numpy(self.table.copy()),
-            "position_done": torch.tensor(self._position_done),
+            "position_done": torch.tensor(self._position.done),
+            "neighbour_recall": torch.tensor(self.neighbour_recall, dtype=torch.float64),
             **self._dynamics.capture(),
         }
 
     def restore(self, captured: Mapping[str, Tensor]) -> None:
         """Go on from captured columns and a captured classifier."""
         self.table[...] = captured["table"].numpy()
-        self._position_done = int(captured["position_done"])
+        self._position = self._measure_from(int(captured["position_done"]))
+        self.neighbour_recall = float(captured["neighbour_recall"])
         self._dynamics.restore(captured)
+
+    def _measure_from(self, done: int) -> PositionMeasurement:
+        data = self._context.data
+        sets = encoded_sets(data, self._encoding, np.arange(len(data.reference_labels)))
+        columns = self.table[:, : len(POSITION_FEATURE_NAMES)]
+        return PositionMeasurement(sets, columns, done=done)
+
+    def _measure_recall(self) -> None:
+        pool = self._encoding.pool
+        seed = derive_seed(self._context.seed, "recall")
+        # A run that stopped just before this has no index any more and makes it again.
+        index = self._position.pool_index or CosineIndex(pool)
+        self.neighbour_recall = measure_recall(
+            index, pool, POOL_NEIGHBOURS, generator=np.random.default_rng(seed)
+        )
+        # The index is as large as the pool, and nothing asks it again.
+        self._position.pool_index = None
 
 
 def encoded_sets(
-    data: CurationData, encoding: PoolEncoding, used_reference: NDArray[np.int64]
+    data: CurationData, encoding: EncodedVectors, used_reference: NDArray[np.int64]
 ) -> EncodedSets:
     """Return what position features are measured on.
 

@@ -17,6 +17,7 @@ from mts_core.classifier_pair import (
     selector_columns,
     start_pair,
 )
+from mts_core.pipeline_config import MethodName
 from mts_core.seeds import derive_generator, derive_seed
 from mts_core.tess_settings import tess_config
 from mts_core.trainer import StepReport
@@ -94,6 +95,10 @@ class TessRun:
         columns, _ = self._regression_data()
         predicted = predict_values(self._regression.network, columns)
         return np.asarray(predicted.sigmoid().cpu().numpy(), dtype=np.float32)
+
+    def part_scores(self) -> Mapping[MethodName, NDArray[np.float32]]:
+        """Return nothing: TESS is built on no other method."""
+        return {}
 
     def features(self) -> NDArray[np.float32]:
         """Return the error norm under W, standardised over the pool, [sample, 1]."""

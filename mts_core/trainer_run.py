@@ -13,6 +13,7 @@ from mts_core.config import MetaInput, MtsConfig
 from mts_core.gsnr import critical_batch_size
 from mts_core.gsnr_tracking import batch_size_choice
 from mts_core.meta_input import added_feature_names
+from mts_core.pipeline_config import MethodName
 from mts_core.scoring import meta_features, score_pool
 from mts_core.trainer import StepReport, start_training, train
 from mts_core.trainer_state import TrainerState
@@ -49,6 +50,10 @@ class TrainerRun:
         """Return the score of each pool sample by the run-averaged meta-network."""
         scores = score_pool(self._state, self._pool, self._config)
         return np.asarray(scores.numpy(), dtype=np.float32)
+
+    def part_scores(self) -> Mapping[MethodName, NDArray[np.float32]]:
+        """Return nothing: the trainer is built on no other method."""
+        return {}
 
     def features(self) -> NDArray[np.float32]:
         """Return what the run-averaged meta-network sees besides the offline features."""

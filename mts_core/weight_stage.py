@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mts_core.baselines import learned_baselines
+from mts_core.encoded_views import EncodedVectors, View
 from mts_core.feature_table import OFFLINE_FEATURE_NAMES, standardise
 from mts_core.methods import METHODS
 from mts_core.pipeline_config import BaselineChoice, MethodName
 from mts_core.pipeline_report import Phase
-from mts_core.pool_encoding import PoolEncoding
 from mts_core.seeds import derive_seed
 from mts_core.stages import ClassifierSets, RunContext
 from mts_core.training_data import ReferenceSet, TrainingPool
@@ -26,7 +26,7 @@ Series = dict[str, tuple[list[int], list[float]]]
 
 def weighting_problem(
     context: RunContext,
-    encoding: PoolEncoding,
+    encoding: EncodedVectors,
     sets: ClassifierSets,
     *,
     offline_features: NDArray[np.float32],
@@ -54,6 +54,10 @@ def weighting_problem(
         reference=ReferenceSet(reference.inputs, reference.labels),
         pool_vectors=encoding.pool,
         reference_vectors=encoding.reference[used_reference],
+        views={
+            name: View(view.pool, view.reference[used_reference])
+            for name, view in encoding.views.items()
+        },
         offline_features=offline_features,
         settings=context.settings,
     )
@@ -86,6 +90,7 @@ class WeightStage:
     Attributes:
         traces: Every series that the job's method measured.
         scores: [sample] float32 in [0, 1]; empty until the stage is complete.
+        part_scores: The same by each method that the job's own is built on.
         baseline_scores: The same for each baseline that is learned.
         features: [sample, feature] float32: the raw offline columns, then what the method adds;
             empty until then.
@@ -98,7 +103,7 @@ class WeightStage:
     def __init__(
         self,
         context: RunContext,
-        encoding: PoolEncoding,
+        encoding: EncodedVectors,
         sets: ClassifierSets,
         offline_features: NDArray[np.float32],
     ) -> None:
@@ -118,6 +123,7 @@ class WeightStage:
         self.feature_names = OFFLINE_FEATURE_NAMES + self._own.feature_names
         self.traces: Series = {}
         self.scores = np.empty(0, dtype=np.float32)
+        self.part_scores: Mapping[MethodName, NDArray[np.float32]] = {}
         self.baseline_scores: dict[BaselineChoice, NDArray[np.float32]] = {}
         self.features = np.empty((0, 0), dtype=np.float32)
         self.summary: dict[str, Any] = {}  # Any: a JSON object.
@@ -144,6 +150,7 @@ class WeightStage:
             for _ in run.advance():
                 yield None
         self.scores = self._own.scores()
+        self.part_scores = self._own.part_scores()
         self.baseline_scores = {choice: run.scores() for choice, run in self._baselines.items()}
         self.features = np.concatenate([self._table, self._own.features()], axis=1)
         self.summary = self._own.summary()

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mts_core.curation_data import CurationData
-from mts_core.pipeline_config import PipelineConfig
+from mts_core.encoded_views import View
+from mts_core.pipeline_config import MethodName, PipelineConfig
 from mts_core.settings_resolution import ResolvedSettings
 from mts_core.trainer import StepReport
 from mts_core.training_data import ReferenceSet, TrainingPool
@@ -41,6 +42,10 @@ class WeightingRun(Protocol):
 
     def scores(self) -> NDArray[np.float32]:
         """Return the score of each pool sample, [sample] in [0, 1]."""
+        ...
+
+    def part_scores(self) -> Mapping[MethodName, NDArray[np.float32]]:
+        """Return the scores of the methods that this one is built on, by their names."""
         ...
 
     def features(self) -> NDArray[np.float32]:
@@ -74,6 +79,7 @@ class WeightingProblem:
         reference: The real set whose loss the weights are to lower, on the device.
         pool_vectors: [sample, component] float32, the pool in the encoder's space.
         reference_vectors: [reference, component] float32, the reference set in that space.
+        views: The same two by every encoder that the method may look through, by its name.
         offline_features: [sample, 13] float32, raw columns.
         settings: Resolved settings; `settings.pipeline` is of the method's own class.
     """
@@ -82,6 +88,7 @@ class WeightingProblem:
     reference: ReferenceSet
     pool_vectors: NDArray[np.float32]
     reference_vectors: NDArray[np.float32]
+    views: Mapping[str, View]
     offline_features: NDArray[np.float32]
     settings: ResolvedSettings
 
@@ -111,8 +118,15 @@ class WeightingMethod:
         settings: Class of its settings, which names the method.
         resolve: Fills in what is automatic in them.
         start: Begins a run.
+        reads_all_views: Whether it looks through every encoder that was compared.
+        has_final_scores: Whether its scores are weights as they are; those of the others are raised
+            to a power that the reference set chooses.
+        parts: Methods that it is built on, whose rows stand beside its own.
     """
 
     settings: type[PipelineConfig]
     resolve: Callable[[PipelineConfig, CurationData], ResolvedSettings]
     start: StartRun
+    reads_all_views: bool = False
+    has_final_scores: bool = False
+    parts: tuple[MethodName, ...] = ()

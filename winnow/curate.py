@@ -1,5 +1,6 @@
 """The whole job: uploads the datasets, runs the curation, and brings the results home."""
 
+import time
 from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -112,8 +113,15 @@ def await_validation(connection: Connection, dataset: Dataset, display: Display)
         DatasetInvalidError: validation refused it.
     """
     client = connection.client
-    with display.task(f"Validating {dataset.role}"):
-        ready = client.wait_for_dataset(dataset.id, on_news=lambda _: connection.check())
+    started_at = time.monotonic()
+    with display.task(f"Validating {dataset.role}") as update:
+
+        def show(_: Dataset) -> None:
+            connection.check()
+            # How much is left only the decoder knows; that it goes on is said all the same.
+            update(0.0, "reading", f"for {time.monotonic() - started_at:.0f} s")
+
+        ready = client.wait_for_dataset(dataset.id, on_news=show)
     found = f"{ready.role}: {ready.sample_count} samples in {len(ready.classes)} classes"
     display.say(found)
     if ready.rejected_count:

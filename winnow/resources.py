@@ -201,7 +201,7 @@ class JobRequest:
     synthetic_id: DatasetId
     reference_id: DatasetId
     test_id: DatasetId | None = None
-    method: str = "mts"
+    method: str = "winnow"
     config: JsonObject = field(default_factory=dict)
     seed: int = 0
     max_runtime_seconds: int | None = None

@@ -2,6 +2,7 @@
 
 import io
 import math
+import mmap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ from mts_core.selector_scoring import UnseenSamples
 from worker.table_arrays import TableReader
 
 BATCH_ROWS: Final = 1024
+_RELEASE_ROWS: Final = 64 * BATCH_ROWS
 _IMAGE_FORMATS: Final = ("PNG", "JPEG", "WEBP")
 _MODES: Final = {1: "L", 3: "RGB"}
 
@@ -71,11 +73,13 @@ class LoadedSamples:
         data: Arrays to learn from.
         pool_rows: Names and labels of the pool's samples.
         class_names: Names of the classes, by label.
+        mappings: Files behind the inputs that are mapped instead of held.
     """
 
     data: CurationData
     pool_rows: PoolRows
     class_names: tuple[str, ...]
+    mappings: tuple[mmap.mmap, ...]
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,12 @@ class LoadedUnseen:
     Attributes:
         samples: Arrays to score; labels count the selector's classes.
         pool_rows: Names and labels of the samples; these labels count the dataset's own classes.
+        mappings: Files behind the inputs that are mapped instead of held.
     """
 
     samples: UnseenSamples
     pool_rows: PoolRows
+    mappings: tuple[mmap.mmap, ...]
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,7 @@ class _LoadedSet:
     labels: NDArray[np.int64]
     is_real: NDArray[np.bool_]
     sample_ids: pa.ChunkedArray
+    mapping: mmap.mmap | None
 
 
 def load_samples(
@@ -189,6 +196,7 @@ def load_samples(
         data=data,
         pool_rows=PoolRows(pool.sample_ids, pool.labels),
         class_names=pool_facts.class_names,
+        mappings=_mappings(pool, reference, test),
     )
 
 
@@ -228,7 +236,18 @@ def load_unseen(  # noqa: PLR0913 - as `load_samples`, and the selector's classe
     return LoadedUnseen(
         samples=UnseenSamples(pool.inputs, places[pool.labels], pool.is_real),
         pool_rows=PoolRows(pool.sample_ids, pool.labels),
+        mappings=_mappings(pool),
     )
+
+
+def release_mapped(mappings: Sequence[mmap.mmap]) -> None:
+    """Let go of the memory of mapped inputs; what is read again comes back from the file.
+
+    Args:
+        mappings: Files behind inputs.
+    """
+    for mapping in mappings:
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def match_classes(names: Sequence[str], pool_names: Sequence[str], *, role: str) -> ClassMap:
@@ -249,6 +268,10 @@ def match_classes(names: Sequence[str], pool_names: Sequence[str], *, role: str)
             f"The {role} set has classes that the synthetic set lacks: {', '.join(unknown)}."
         )
     return ClassMap(np.array([index[name] for name in names], dtype=np.int64))
+
+
+def _mappings(*sets: _LoadedSet | None) -> tuple[mmap.mmap, ...]:
+    return tuple(part.mapping for part in sets if part and part.mapping is not None)
 
 
 def _facts(engine: Engine, workspace_id: WorkspaceId, dataset_id: DatasetId, role: str) -> _Facts:
@@ -369,13 +392,14 @@ def _load_set(
     class_map: ClassMap,
     array_file: Path | None,
 ) -> _LoadedSet:
-    inputs = _allocate((facts.sample_count, *payload.shape), payload.dtype, array_file)
+    inputs, mapping = _allocate((facts.sample_count, *payload.shape), payload.dtype, array_file)
     labels = np.empty(facts.sample_count, dtype=np.int64)
     is_real = np.empty(facts.sample_count, dtype=np.bool_)
     sample_ids: list[pa.Array] = []
     columns = ["sample_id", "label", "is_real", *payload.columns]
     start = 0
-    with pq.ParquetFile(path) as file:
+    # Buffering ahead would hold the whole file in memory before the first batch.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
             end = start + batch.num_rows
             if end > facts.sample_count:
@@ -385,15 +409,24 @@ def _load_set(
             is_real[start:end] = batch.column("is_real").to_numpy(zero_copy_only=False)
             sample_ids.append(batch.column("sample_id"))
             start = end
+            if mapping is not None and start % _RELEASE_ROWS == 0:
+                # Pages that were written count as this process's memory until they are given up.
+                mapping.madvise(mmap.MADV_DONTNEED)
     if start != facts.sample_count:
         raise InvalidDataError(f"The {facts.role} set holds fewer samples than recorded.")
-    return _LoadedSet(inputs, labels, is_real, pa.chunked_array(sample_ids, type=pa.string()))
+    names = pa.chunked_array(sample_ids, type=pa.string())
+    return _LoadedSet(inputs, labels, is_real, names, mapping)
 
 
-def _allocate(shape: tuple[int, ...], dtype: type[np.generic], array_file: Path | None) -> Inputs:
+def _allocate(
+    shape: tuple[int, ...], dtype: type[np.generic], array_file: Path | None
+) -> tuple[Inputs, mmap.mmap | None]:
     if array_file is None:
-        return np.empty(shape, dtype=dtype)
-    return np.memmap(array_file, dtype=dtype, mode="w+", shape=shape)
+        return np.empty(shape, dtype=dtype), None
+    with array_file.open("w+b") as file:
+        file.truncate(math.prod(shape) * np.dtype(dtype).itemsize)
+        mapping = mmap.mmap(file.fileno(), 0)
+    return np.frombuffer(mapping, dtype=dtype).reshape(shape), mapping
 
 
 def _decode_embeddings(column: pa.Array, facts: _Facts) -> Inputs:

@@ -3,6 +3,7 @@
 import os
 from typing import Final
 
+import faiss
 import torch
 
 from worker.cpus import available_cpus
@@ -43,7 +44,10 @@ def set_up_torch(device: torch.device, *, threads: int | None) -> None:
         device: Where the run computes.
         threads: Threads of one operation; all CPUs that this process may use if none.
     """
-    torch.set_num_threads(threads or available_cpus())
+    used_threads = threads or available_cpus()
+    torch.set_num_threads(used_threads)
+    # The search for neighbours has threads of its own.
+    faiss.omp_set_num_threads(used_threads)
     if device.type == "cuda":
         # cuBLAS repeats itself only with a workspace of fixed size, chosen before its first use.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -1,8 +1,9 @@
 """Runs one attempt in the child process: load, encode, train, evaluate, distil, write."""
 
 import dataclasses
+import mmap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -46,7 +47,7 @@ from worker.child_link import (
     Superseded,
     Verdict,
 )
-from worker.dataset_loader import PoolRows, load_samples, load_unseen
+from worker.dataset_loader import PoolRows, load_samples, load_unseen, release_mapped
 from worker.device import choose_device, describe_device, set_up_torch
 from worker.failures import failure_of
 from worker.phase_clock import PhaseClock
@@ -183,7 +184,7 @@ def _train(
         device=device,
         resume=resume,
     )
-    result = _follow(context, reports, clock=clock, teller=teller)
+    result = _follow(context, samples.mappings, reports, clock=clock, teller=teller)
     if not is_distillable(result):
         # Its report names the encoder that was made by the run's own inputs.
         log.info("no_selector_left", encoder=result.report["config"]["encoder"])
@@ -242,7 +243,7 @@ def _score(
     resume = _newest_state(context, clock)
     clock.spend(LOAD_PHASE)
     reports = run_selector(selector, unseen.samples, device=device, resume=resume)
-    result = _follow(context, reports, clock=clock, teller=teller)
+    result = _follow(context, unseen.mappings, reports, clock=clock, teller=teller)
     return _FinishedWork(unseen.pool_rows, result, selector=None)
 
 
@@ -285,6 +286,7 @@ def _newest_state(context: RunContext, clock: PhaseClock) -> PipelineState | Non
 
 def _follow(
     context: RunContext,
+    mappings: Sequence[mmap.mmap],
     reports: Iterator[PipelineReport],
     *,
     clock: PhaseClock,
@@ -296,6 +298,9 @@ def _follow(
     for report in reports:
         clock.spend(report.phase)
         is_new_phase, phase = report.phase is not phase, report.phase
+        if is_new_phase:
+            # Heads read the encoded vectors alone; a network reads a batch of images at a time.
+            release_mapped(mappings)
         if report.result is not None:
             return report.result
         teller.tell(report, is_urgent=is_new_phase)

@@ -26,7 +26,7 @@ class JobCreate(RequestModel):
         description="A ready dataset of role test; without it the report is cross-validated "
         "on the reference.",
     )
-    method: str = Field(default="mts", max_length=50, examples=["mts"])
+    method: str = Field(default="winnow", max_length=50, examples=["winnow"])
     config: dict[str, JsonValue] = Field(
         default={},
         description="Settings that differ from the defaults; see `/v1/job-config-schema`.",

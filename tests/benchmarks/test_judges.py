@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from judge_views import JudgeView, histogram_view, judge_view, random_view
+from judge_views import JudgeView, histogram_view, look_at, random_view
 from judges import COSTS, JudgedSets, held_out_loss, judge, judges
 from problems import blobs
 from quality import judged_sets
@@ -85,10 +85,11 @@ def test_judges_never_look_where_the_run_looked() -> None:
         reference=(images[:12], labels[:12]),
         test=(images[12:], labels[12:]),
     )
-    view = judge_view(problem)
+    encoded, view = look_at(problem)
     assert view.name != view.run_encoder
-    assert len(view.pool) == 24
-    vectors = judge_view(blobs())
+    assert len(view.pool) == len(encoded.data.pool_inputs) == 24
+    assert not encoded.data.is_image
+    _, vectors = look_at(blobs())
     assert (vectors.run_encoder, vectors.name) == ("identity", "random_features")
 
 

@@ -8,11 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contenders import METHODS, PERFECT_KNOWLEDGE, line_up, scored_contenders
-from judge_views import judge_view
+from contenders import (
+    METHODS,
+    PERFECT_KNOWLEDGE,
+    MethodEntry,
+    learn_scores,
+    line_up,
+    scored_contenders,
+)
+from judge_views import look_at
 from probes import Probe, derive_problem
 from problems import blobs
 from quality import measure_seed
+from quality_sets import Pool, make_set
 from subsamples import draw_subsample, take
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -45,8 +53,7 @@ def test_a_subsample_depends_on_its_seed_alone() -> None:
 
 
 def test_what_is_taken_stays_together() -> None:
-    problem = blobs()
-    view = judge_view(problem)
+    problem, view = look_at(blobs())
     drawn = draw_subsample(problem.data, seed=0)
     part, seen = take(problem, view, drawn)
     assert np.array_equal(part.data.pool_inputs, problem.data.pool_inputs[drawn.pool])
@@ -66,14 +73,14 @@ def test_weights_have_mean_one_and_cuts_their_share() -> None:
 
 
 def test_without_a_method_only_rows_that_need_no_run_are_left() -> None:
-    lineup = line_up(blobs(), {}, encoder="identity", seed=0)
+    lineup = line_up(blobs(), {}, seed=0)
     names = [contender.name for contender in lineup.contenders]
     assert names == [PERFECT_KNOWLEDGE, "no_selection", "reference_only"]
 
 
 def test_a_seed_measures_every_row_by_every_judge() -> None:
-    problem = blobs(pool=240)
-    found = measure_seed(problem, judge_view(problem), METHODS, seed=0)
+    problem, view = look_at(blobs(pool=240))
+    found = measure_seed(problem, view, METHODS, seed=0)
     rows = found["accuracies"]
     assert {PERFECT_KNOWLEDGE, "no_selection", "reference_only", "mts_weighted"} <= set(rows)
     for by_judge in rows.values():
@@ -94,8 +101,7 @@ def test_a_seed_measures_every_row_by_every_judge() -> None:
     ids=lambda probe: probe.name,
 )
 def test_a_probe_has_the_shares_that_it_names(probe: Probe) -> None:
-    problem = blobs(pool=300, references=5, test=150)
-    view = judge_view(problem)
+    problem, view = look_at(blobs(pool=300, references=5, test=150))
     small, seen = derive_problem(problem, view, probe, seed=0)
     data = small.data
     synthetic = ~data.pool_is_real
@@ -114,10 +120,8 @@ def test_a_probe_has_the_shares_that_it_names(probe: Probe) -> None:
 
 
 def test_a_probe_tests_on_samples_that_nothing_else_holds() -> None:
-    problem = blobs(pool=300, references=5, test=150)
-    small, _ = derive_problem(
-        problem, judge_view(problem), Probe(60, 20, 0.4, has_real=True), seed=0
-    )
+    problem, view = look_at(blobs(pool=300, references=5, test=150))
+    small, _ = derive_problem(problem, view, Probe(60, 20, 0.4, has_real=True), seed=0)
     data = small.data
     parts = (data.pool_inputs, data.reference_inputs, data.test_inputs)
     seen = [{sample.tobytes() for sample in part} for part in parts]
@@ -138,3 +142,24 @@ def test_the_robustness_script_ends_with_what_it_wrote(tmp_path: Path) -> None:
     last = run_script("robustness", *arguments)
     assert last == json.loads(output.read_text())
     assert last["rows"]["mts_weighted"]["svm"]["problems"] == len(last["probes"]) == 24
+
+
+def test_vectors_of_an_encoder_stand_in_for_it() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    images = generator.integers(0, 60, (120, 1, 16, 16), dtype=np.uint8)
+    images[np.arange(120), 0, labels * 5] += 150
+    problem = make_set(
+        "bars",
+        ("a", "b", "c"),
+        pool=Pool(images[:90], labels[:90], ["good"] * 90),
+        reference=(images[90:105], labels[90:105]),
+        test=(images[105:], labels[105:]),
+    )
+    encoded, view = look_at(problem)
+    entry = MethodEntry("mts", {"steps": 5})
+    named = MethodEntry("mts", {"steps": 5, "encoder": view.run_encoder})
+    by_vectors = learn_scores(encoded.data, entry, seed=0).scores
+    by_images = learn_scores(problem.data, named, seed=0).scores
+    # The encoder reads its images in batches of another size, which rounds sums differently.
+    assert by_vectors == pytest.approx(by_images, abs=1e-4)

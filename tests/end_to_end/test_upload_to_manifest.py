@@ -75,6 +75,8 @@ def test_upload_to_manifest_over_http(service: Service) -> None:
         "knn_shapley",
         "mts_weighted",
         "mts_selected",
+        "winnow_weighted",
+        "winnow_selected",
     }
     assert set(report["seconds_by_phase"]) >= {"load", "encode", "features", "train", "write"}
     traces = service.request("GET", f"{path}/traces")

@@ -104,6 +104,8 @@ def test_the_report_is_json_and_has_a_row_for_each_method(result: CurationResult
     assert [row["method"] for row in report["rows"]] == ROWS
     assert report["recommendation"] in ROWS
     assert report["measured_on"] == "test set"
+    assert report["evaluated_on_samples"] == 180
+    assert report["neighbours"] == {"recall": 1.0, "is_exact": True}
     assert report["config"]["encoder"] == "identity"
     assert "auto" not in report["config"].values()
     assert set(report["critical_batch_size"]) >= {"value", "ci95"}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from mts_core.position_features import (
     POSITION_FEATURE_NAMES,
     EncodedSets,
-    fill_position_features,
+    PositionMeasurement,
     nearest_real_cosines,
     position_features,
 )
@@ -125,14 +125,14 @@ def test_copies_of_a_sample_count_as_neighbours_and_the_sample_does_not() -> Non
     assert position_features(sets)[0, 5] < 0.999
 
 
-@pytest.mark.parametrize("stopped_at", [1, 2, 3])
+@pytest.mark.parametrize("stopped_at", [2000, 6000, 6000 + 4096])
 def test_filling_goes_on_where_it_stopped(stopped_at: int) -> None:
-    sets = _sets()
-    features = np.full((60, 10), np.nan, dtype=np.float32)
-    for done, _ in fill_position_features(sets, features):
+    sets = _sets(pool_size=6000)
+    features = np.full((6000, 10), np.nan, dtype=np.float32)
+    for done in PositionMeasurement(sets, features).advance():
         if done == stopped_at:
             break
-    copy = features.copy()
-    for _ in fill_position_features(sets, copy, start=stopped_at):
-        pass
-    assert np.array_equal(copy, position_features(sets))
+    assert np.isnan(features).any()
+    rest = PositionMeasurement(sets, features, done=stopped_at)
+    assert list(rest.advance())[-1] == rest.total == 12_000
+    assert np.array_equal(features, position_features(sets))

@@ -31,6 +31,8 @@ METHODS = {
     "knn_shapley",
     "mts_weighted",
     "mts_selected",
+    "winnow_weighted",
+    "winnow_selected",
 }
 QUICK = ("--config", "steps=30", "--config", "evaluation_seeds=2", "--config", "gsnr_every=0")
 

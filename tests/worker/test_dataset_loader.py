@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from embedding_jobs import CLASS_NAMES, JobPlace, Samples, add_dataset, make_samples
 from PIL import Image
@@ -19,6 +20,7 @@ from worker.dataset_loader import (
     LoadedSamples,
     decode_image,
     load_samples,
+    release_mapped,
 )
 
 
@@ -95,9 +97,28 @@ def test_inputs_above_the_limit_are_mapped_from_the_scratch_folder(
 
     loaded = load(job_place, claim, tmp_path, memory_map_bytes=pool.embeddings.nbytes - 1)
 
-    assert isinstance(loaded.data.pool_inputs, np.memmap)
-    assert not isinstance(loaded.data.reference_inputs, np.memmap)
+    assert len(loaded.mappings) == 1
+    release_mapped(loaded.mappings)
     np.testing.assert_array_equal(loaded.data.pool_inputs, pool.embeddings)
+
+
+def test_loading_holds_a_part_of_the_file_at_a_time(job_place: JobPlace, tmp_path: Path) -> None:
+    narrow = make_samples(8192, seed=1)
+    pool = Samples(np.tile(narrow.embeddings, (1, 64)), narrow.labels)
+    reference = Samples(pool.embeddings[:10], pool.labels[:10])
+    claim = claim_of(
+        job_place,
+        add_dataset(job_place, Role.SYNTHETIC, pool),
+        add_dataset(job_place, Role.REFERENCE, reference),
+    )
+    usual = pa.default_memory_pool()
+    watched = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(watched)
+    try:
+        load(job_place, claim, tmp_path, memory_map_bytes=0)
+    finally:
+        pa.set_memory_pool(usual)
+    assert watched.max_memory() < pool.embeddings.nbytes / 2
 
 
 def test_class_that_the_pool_lacks_is_named(job_place: JobPlace, tmp_path: Path) -> None:

@@ -60,9 +60,9 @@ def test_run_writes_scores_traces_features_and_report(training: TrainingBench) -
     assert features is not None
     assert names is not None
     with training.place.store.open(features) as stored:
-        assert np.frombuffer(stored.read(), dtype="<f4").reshape(64, 22).dtype == np.float32
+        assert np.frombuffer(stored.read(), dtype="<f4").reshape(64, 23).dtype == np.float32
     with training.place.store.open(names) as stored:
-        assert len(json.load(stored)) == 22
+        assert len(json.load(stored)) == 23
 
 
 def test_run_keeps_a_selector_that_scores_another_dataset(training: TrainingBench) -> None:

@@ -37,7 +37,7 @@ def curate_command(  # noqa: PLR0913 - Each parameter is an option of the comman
         typer.Option(help="Real samples for the report; else it is cross-validated."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same data: same result.")] = 0,
-    method: Annotated[str, typer.Option(help="How samples are weighed.")] = "mts",
+    method: Annotated[str, typer.Option(help="How samples are weighed.")] = "winnow",
     config: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="A setting of the method; may be given again."),

@@ -1,0 +1,185 @@
+"""Measures how far reference set and cleaned pool support the label that a sample claims."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mts_core.encoded_views import View
+from mts_core.kernel_ridge import (
+    KernelPosterior,
+    fit_kernel_posterior,
+    left_out_log_probabilities,
+)
+from mts_core.pool_posterior import (
+    FIT_LIMIT,
+    LabelledVectors,
+    PoolPosterior,
+    fit_pool_posterior,
+)
+from mts_core.posterior_pooling import fit_pooling_exponents, pool_log_probabilities
+from mts_core.seeds import derive_seed
+
+REFERENCE_LIMIT: Final = 2000
+"""Reference samples that posteriors are fitted on at most: their cost is cubic."""
+
+_ROWS_AT_ONCE: Final = 8192
+_LEAST_SUPPORT: Final = 1e-6
+
+
+@dataclass(frozen=True)
+class SupportSettings:
+    """How posteriors are fitted.
+
+    Attributes:
+        landmark_count: Pool samples among the landmarks of a pool posterior.
+        cleaning_rounds: Rounds in which a pool posterior weighs labels down.
+    """
+
+    landmark_count: int
+    cleaning_rounds: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Opinion:
+    """The two posteriors of one view."""
+
+    by_reference: KernelPosterior
+    by_pool: PoolPosterior
+    left_out: tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@final
+class LabelSupport:
+    """Posteriors of every view, fitted one view after the other and then pooled.
+
+    For each view there are two: that of the reference set alone, and that of the pool whose wrong
+    labels are weighed down. All are pooled by exponents that the reference set chooses.
+
+    Attributes:
+        total: Views to fit, and one more step to pool them.
+    """
+
+    def __init__(  # noqa: PLR0913  # Data, its labels and settings.
+        self,
+        views: Mapping[str, View],
+        pool_labels: NDArray[np.int64],
+        reference_labels: NDArray[np.int64],
+        *,
+        class_count: int,
+        settings: SupportSettings,
+        seed: int,
+    ) -> None:
+        """Begin before the first view.
+
+        Args:
+            views: Pool and reference set in each encoder's space, by its name.
+            pool_labels: [sample] int64.
+            reference_labels: [reference] int64.
+            class_count: Number of classes.
+            settings: How posteriors are fitted.
+            seed: Seed of every draw.
+        """
+        self._views = dict(views)
+        self._pool_labels = pool_labels
+        self._class_count = class_count
+        self._settings = settings
+        self._seed = seed
+        self._known = _spread_over_classes(reference_labels, REFERENCE_LIMIT, seed)
+        self._reference_labels = reference_labels[self._known]
+        self._fitted = _drawn(len(pool_labels), FIT_LIMIT, seed)
+        self._opinions: dict[str, _Opinion] = {}
+        self._exponents = np.empty(0)
+        self.total = len(views) + 1
+
+    def advance(self) -> Iterator[None]:
+        """Yield after each view, and once all are pooled."""
+        for name, view in self._views.items():
+            self._opinions[name] = self._fit(name, view)
+            yield None
+        left_out = [part for opinion in self._opinions.values() for part in opinion.left_out]
+        self._exponents = fit_pooling_exponents(left_out, self._reference_labels)
+        yield None
+
+    def support(self) -> NDArray[np.float64]:
+        """Return the support of each given label, [sample] in (0, 1].
+
+        It is q^2 / max q for the pooled posterior q: high where the label is both probable and the
+        most probable one. The probability alone would favour samples far from any other class, and
+        its share of the highest alone samples of which nothing is known.
+        """
+        support = np.empty(len(self._pool_labels))
+        for start in range(0, len(support), _ROWS_AT_ONCE):
+            rows = slice(start, min(start + _ROWS_AT_ONCE, len(support)))
+            pooled = pool_log_probabilities(self._read(rows), self._exponents)
+            given = pooled[np.arange(len(pooled)), self._pool_labels[rows]]
+            support[rows] = np.exp(2 * given - pooled.max(axis=1))
+        return np.maximum(support, _LEAST_SUPPORT)
+
+    def summary(self) -> dict[str, Any]:  # Any: a JSON object.
+        """Return the exponent and the left-out log loss of every posterior, and of all pooled."""
+        places = np.arange(len(self._reference_labels))
+
+        def loss(left_out: NDArray[np.float64]) -> float:
+            return -float(left_out[places, self._reference_labels].mean())
+
+        parts = [part for opinion in self._opinions.values() for part in opinion.left_out]
+        names = [f"{name}/{part}" for name in self._opinions for part in ("reference", "pool")]
+        posteriors = {
+            name: {"exponent": float(exponent), "reference_log_loss": loss(part)}
+            for name, exponent, part in zip(names, self._exponents, parts, strict=True)
+        }
+        pooled = loss(pool_log_probabilities(parts, self._exponents))
+        return {"posteriors": posteriors, "pooled_reference_log_loss": pooled}
+
+    def _fit(self, name: str, view: View) -> _Opinion:
+        known = view.reference[self._known]
+        by_reference = fit_kernel_posterior(known, self._reference_labels, self._class_count)
+        pool = LabelledVectors(view.pool[self._fitted], self._pool_labels[self._fitted])
+        prior = np.exp(by_reference.log_probabilities(pool.vectors))
+        by_pool = fit_pool_posterior(
+            pool,
+            LabelledVectors(known, self._reference_labels),
+            prior[np.arange(len(prior)), pool.labels],
+            positions=self._fitted,
+            class_count=self._class_count,
+            landmark_count=self._settings.landmark_count,
+            rounds=self._settings.cleaning_rounds,
+            seed=derive_seed(self._seed, "landmarks", name),
+        )
+        alone = left_out_log_probabilities(known, self._reference_labels, self._class_count)
+        return _Opinion(by_reference, by_pool, (alone, by_pool.left_out_reference))
+
+    def _read(self, rows: slice) -> Sequence[NDArray[np.float64]]:
+        """Return every posterior of some rows, in the order of the exponents."""
+        parts = []
+        first, last = np.searchsorted(self._fitted, [rows.start, rows.stop])
+        inside = self._fitted[first:last] - rows.start
+        for name, opinion in self._opinions.items():
+            vectors = self._views[name].pool[rows]
+            by_pool = opinion.by_pool.log_probabilities(vectors)
+            # What was fitted on is predicted without itself: it would vouch for its own label.
+            by_pool[inside] = opinion.by_pool.fitted_log_probabilities[first:last]
+            parts += [opinion.by_reference.log_probabilities(vectors), by_pool]
+        return parts
+
+
+def _drawn(size: int, limit: int, seed: int) -> NDArray[np.int64]:
+    if size <= limit:
+        return np.arange(size)
+    generator = np.random.default_rng(derive_seed(seed, "fitted"))
+    return np.sort(generator.choice(size, limit, replace=False))
+
+
+def _spread_over_classes(labels: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
+    """Return positions of at most so many samples, every class in turn, in rising order."""
+    if len(labels) <= limit:
+        return np.arange(len(labels))
+    order = np.random.default_rng(derive_seed(seed, "known")).permutation(len(labels))
+    turns = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        turns[members] = np.arange(len(members))
+    return np.sort(order[np.argsort(turns[order], kind="stable")][:limit])

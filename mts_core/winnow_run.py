@@ -1,0 +1,110 @@
+"""Learns scores by the default method: a meta-network's weights times the support of the labels."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mts_core.label_support import LabelSupport, SupportSettings
+from mts_core.pipeline_config import MethodName
+from mts_core.seeds import derive_seed
+from mts_core.trainer import StepReport
+from mts_core.trainer_run import TrainerRun, start_mts
+from mts_core.weighting import WeightingProblem
+from mts_core.winnow_settings import WinnowSettings
+
+
+@final
+class WinnowRun:
+    """A run of MTS, followed by posteriors of the labels in every view.
+
+    The score of sample i is w_i s_i^c: w_i the weight by the run-averaged meta-network, s_i the
+    support of its label by reference set and cleaned pool, c the sharpness.
+
+    Attributes:
+        total_steps: Training steps, then one step for each view and one to pool them.
+        feature_names: What is known of a sample besides the offline features.
+    """
+
+    def __init__(self, trained: TrainerRun, labels: LabelSupport, settings: WinnowSettings) -> None:
+        self._trained = trained
+        self._labels = labels
+        self._settings = settings
+        self._views_done = 0
+        self._support = np.empty(0)
+        self.total_steps = trained.total_steps + labels.total
+        self.feature_names = (*trained.feature_names, "label_support")
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self._trained.step + self._views_done
+
+    def advance(self) -> Iterator[StepReport]:
+        """Yield a report after each step until the run is complete."""
+        yield from self._trained.advance()
+        # A run that is resumed here begins with the first view again: all take seconds.
+        for done, _ in enumerate(self._labels.advance(), start=1):
+            self._views_done = done
+            yield StepReport(self.step, {})
+        self._support = self._labels.support()
+
+    def scores(self) -> NDArray[np.float32]:
+        """Return the score of each pool sample, [sample] in (0, 1]."""
+        scores = self._trained.scores() * self._support**self._settings.sharpness
+        # A score of zero would be a sample that no later choice could bring back.
+        return np.maximum(scores, np.finfo(np.float32).tiny).astype(np.float32)
+
+    def part_scores(self) -> Mapping[MethodName, NDArray[np.float32]]:
+        """Return the weights of the meta-network alone."""
+        return {MethodName.MTS: self._trained.scores()}
+
+    def features(self) -> NDArray[np.float32]:
+        """Return the meta-network's own columns and the support of the label."""
+        support = self._support.astype(np.float32)[:, None]
+        return np.concatenate([self._trained.features(), support], axis=1)
+
+    def summary(self) -> dict[str, Any]:  # Any: a JSON object.
+        """Return what MTS says of its run, and which posteriors the labels were held against."""
+        return self._trained.summary() | {"label_support": self._labels.summary()}
+
+    def capture(self) -> dict[str, Tensor]:
+        """Return the trainer's state; posteriors are fitted again."""
+        return self._trained.capture()
+
+    def restore(self, captured: Mapping[str, Tensor]) -> None:
+        """Go on from a captured state.
+
+        Raises:
+            CheckpointError: It was captured by a run on other data or with other settings.
+        """
+        self._trained.restore(captured)
+
+
+def start_winnow(problem: WeightingProblem, *, seed: int, device: torch.device) -> WinnowRun:
+    """Return a run before its first step.
+
+    Args:
+        problem: What scores are learned from; its settings are `WinnowSettings`.
+        seed: Seed of every draw.
+        device: Where the networks are trained; posteriors are fitted on the CPU.
+
+    Source: [du2026difficulty] for the weights. Deviation: a few hundred reference samples tell the
+    meta-network little of one sample's label, so the probability of the label, which needs no
+    meta-gradient, is measured apart and multiplied in.
+    """
+    settings = problem.settings.pipeline
+    if not isinstance(settings, WinnowSettings):
+        raise TypeError("The problem's settings belong to another method.")
+    labels = LabelSupport(
+        problem.views,
+        problem.pool.labels.cpu().numpy(),
+        problem.reference.labels.cpu().numpy(),
+        class_count=problem.pool.class_count,
+        settings=SupportSettings(settings.landmarks, settings.cleaning_rounds),
+        seed=derive_seed(seed, "label support"),
+    )
+    return WinnowRun(start_mts(problem, seed=seed, device=device), labels, settings)

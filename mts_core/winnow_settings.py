@@ -1,0 +1,39 @@
+"""Settings of the default method, which adds posteriors of the labels to MTS."""
+
+# Each call makes the field itself, which no two instances share.
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from mts_core.pipeline_config import MethodName
+from mts_core.setting import setting
+from mts_core.trainer_settings import TrainerSettings
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class WinnowSettings(TrainerSettings):
+    """Settings of MTS weights times the support of the labels."""
+
+    method: ClassVar[MethodName] = MethodName.WINNOW
+
+    sharpness: float = setting(
+        2.0,
+        text="Power of the label's support in the score; 0 leaves the weights of MTS alone.",
+        low=0.0,
+        high=16.0,
+        symbol="c",
+    )
+    cleaning_rounds: int = setting(
+        4,
+        text="Rounds in which the pool's own posterior weighs wrong labels down.",
+        low=1,
+        high=20,
+    )
+    landmarks: int = setting(
+        384,
+        text="Pool samples among the landmarks of the pool's posterior.",
+        low=16,
+        high=4096,
+        symbol="m",
+    )
