@@ -208,6 +208,7 @@ def test_images_are_encoded_as_the_run_encoded_them() -> None:
     np.testing.assert_allclose(state.tensors["vectors"], result.encoded.pool, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_texts_are_encoded_as_the_run_encoded_them(tmp_path: Path) -> None:
     data = as_texts(make_data(pool_size=60)[0])
     config = dataclasses.replace(SCORES_ONLY, steps=4, encoder=EncoderChoice.MINILM)
