@@ -16,12 +16,11 @@ from curation.jobs import Claim
 from curation.models import Role
 from worker.dataset_loader import (
     DatasetMissingError,
-    InvalidDataError,
     LoadedSamples,
-    decode_image,
     load_samples,
     release_mapped,
 )
+from worker.sample_arrays import InvalidDataError, decode_image
 
 
 def claim_of(
