@@ -17,6 +17,7 @@ class MethodName(StrEnum):
     WINNOW = "winnow"
     MTS = "mts"
     META_WEIGHT_NET = "meta_weight_net"
+    TESS = "tess"
 
 
 class EncoderChoice(StrEnum):
