@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from conftest import Problem, make_problem
 from curation_problems import auroc, make_data
 from scipy.special import log_softmax, softmax
+from trainer_problems import Problem, make_problem
 
 from mts_core.classifier_pair import (
     ClassifierPair,
