@@ -49,13 +49,19 @@ def test_a_score_is_the_weight_times_a_power_of_the_support(sharpness: float) ->
 
 
 @pytest.mark.parametrize(
-    "test_size",
-    [pytest.param(60, id="test-set"), pytest.param(0, id="nested", marks=pytest.mark.slow)],
+    ("test_size", "keep"),
+    [
+        pytest.param(60, "auto", id="test-set"),
+        pytest.param(60, 0.4, id="share-asked-for"),
+        pytest.param(0, "auto", id="nested", marks=pytest.mark.slow),
+    ],
 )
-def test_the_rows_of_mts_beside_its_own_are_those_of_a_job_of_mts(test_size: int) -> None:
+def test_the_rows_of_mts_beside_its_own_are_those_of_a_job_of_mts(
+    test_size: int, keep: float | str
+) -> None:
     data, _ = make_data(pool_size=60, reference_size=9, test_size=test_size)
     values = {"classifier": "linear", "evaluation_seeds": 2, "baselines": [], "gsnr_every": 0}
-    values |= {"steps": 10, "batch_size": 32}
+    values |= {"steps": 10, "batch_size": 32, "keep": keep}
     own, alone = (
         finish(data, pipeline_config_from_mapping(method, values)).report["rows"]
         for method in ("winnow", "mts")
