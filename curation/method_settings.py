@@ -187,7 +187,7 @@ class WinnowSettings(TrainerSettings):
         ge=0.0,
         le=16.0,
         description="Power of the label's support in the score; 0 leaves the weights of MTS alone.",
-        json_schema_extra=_symbol("c"),
+        json_schema_extra=_symbol("γ"),
     )
     cleaning_rounds: int = Field(
         4,
@@ -200,7 +200,7 @@ class WinnowSettings(TrainerSettings):
         ge=16,
         le=4096,
         description="Pool samples among the landmarks of the pool's posterior.",
-        json_schema_extra=_symbol("m"),
+        json_schema_extra=_symbol("M"),
     )
 
 

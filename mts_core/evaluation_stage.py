@@ -272,18 +272,19 @@ class EvaluationStage:
             seed=self._context.seed,
         )
         variants = Variants(self._budget.fractions, self._budget.exponents, config.balance)
-        own_variants = variants
-        if METHODS[config.method].has_final_scores:
-            own_variants = dataclasses.replace(own_variants, exponents=(1.0,))
+        part_variants = variants
         if config.keep != AUTO:
-            own_variants = dataclasses.replace(own_variants, fractions=(float(config.keep),))
+            part_variants = dataclasses.replace(variants, fractions=(float(config.keep),))
+        own_variants = part_variants
+        if METHODS[config.method].has_final_scores:
+            own_variants = dataclasses.replace(part_variants, exponents=(1.0,))
         return EvaluationTask(
             rows=[
                 *baseline_rows(view, config, variants),
                 *(
                     row
                     for part, scores in learned.part_scores.items()
-                    for row in scored_rows(part, scores, variants)
+                    for row in scored_rows(part, scores, part_variants)
                 ),
                 *scored_rows(config.method, learned.scores, own_variants),
             ],

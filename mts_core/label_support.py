@@ -36,10 +36,14 @@ class SupportSettings:
     Attributes:
         landmark_count: Pool samples among the landmarks of a pool posterior.
         cleaning_rounds: Rounds in which a pool posterior weighs labels down.
+        fit_limit: Pool samples that pool posteriors are fitted on at most.
+        reference_limit: Reference samples that all are fitted on at most.
     """
 
     landmark_count: int
     cleaning_rounds: int
+    fit_limit: int = FIT_LIMIT
+    reference_limit: int = REFERENCE_LIMIT
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +91,9 @@ class LabelSupport:
         self._class_count = class_count
         self._settings = settings
         self._seed = seed
-        self._known = _spread_over_classes(reference_labels, REFERENCE_LIMIT, seed)
+        self._known = _spread_over_classes(reference_labels, settings.reference_limit, seed)
         self._reference_labels = reference_labels[self._known]
-        self._fitted = _drawn(len(pool_labels), FIT_LIMIT, seed)
+        self._fitted = _drawn(len(pool_labels), settings.fit_limit, seed)
         self._opinions: dict[str, _Opinion] = {}
         self._exponents = np.empty(0)
         self.total = len(views) + 1
@@ -103,16 +107,19 @@ class LabelSupport:
         self._exponents = fit_pooling_exponents(left_out, self._reference_labels)
         yield None
 
-    def support(self) -> NDArray[np.float64]:
+    def support(self, *, rows_at_once: int = _ROWS_AT_ONCE) -> NDArray[np.float64]:
         """Return the support of each given label, [sample] in (0, 1].
 
         It is q^2 / max q for the pooled posterior q: high where the label is both probable and the
         most probable one. The probability alone would favour samples far from any other class, and
         its share of the highest alone samples of which nothing is known.
+
+        Args:
+            rows_at_once: Samples that are read together; it bounds the memory and changes nothing.
         """
         support = np.empty(len(self._pool_labels))
-        for start in range(0, len(support), _ROWS_AT_ONCE):
-            rows = slice(start, min(start + _ROWS_AT_ONCE, len(support)))
+        for start in range(0, len(support), rows_at_once):
+            rows = slice(start, min(start + rows_at_once, len(support)))
             pooled = pool_log_probabilities(self._read(rows), self._exponents)
             given = pooled[np.arange(len(pooled)), self._pool_labels[rows]]
             support[rows] = np.exp(2 * given - pooled.max(axis=1))

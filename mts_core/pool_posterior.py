@@ -117,10 +117,10 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
 ) -> PoolPosterior:
     """Return a regression on pool and reference set, with wrong labels weighed down.
 
-    Each round fits a ridge regression of the one-hot labels, with weight u_i of sample i, and
+    Each round fits a ridge regression of the one-hot labels, with weight omega_i of sample i, and
     predicts every sample without itself. Ridge and temperature are those of the lowest left-out log
     loss on the reference set. With q_i the probability of the given label, the next round has
-    u_i = q_i / (q_i + 1 / classes): the probability of the label being right where half of the
+    omega_i = q_i / (q_i + 1 / classes): the probability of the label being right where half of the
     labels are and wrong ones are drawn at random. Reference samples weigh as much as the mean.
 
     Args:

@@ -74,8 +74,11 @@ def start_method(
         problem: What they are learned from.
         path: What tells this run from the method's others, for its seed.
     """
-    seed = derive_seed(context.seed, method, *path)
-    return METHODS[method].start(problem, seed=seed, device=context.device)
+    known = METHODS[method]
+    # A method has the seed of the one that it is built on, whose scores in its run are then those
+    # of a job of that method.
+    seed = derive_seed(context.seed, *(known.parts or (method,)), *path)
+    return known.start(problem, seed=seed, device=context.device)
 
 
 def untraced(problem: WeightingProblem) -> WeightingProblem:

@@ -21,8 +21,8 @@ from mts_core.winnow_settings import WinnowSettings
 class WinnowRun:
     """A run of MTS, followed by posteriors of the labels in every view.
 
-    The score of sample i is w_i s_i^c: w_i the weight by the run-averaged meta-network, s_i the
-    support of its label by reference set and cleaned pool, c the sharpness.
+    The score of sample i is w_i kappa_i^gamma: w_i the weight by the run-averaged meta-network,
+    kappa_i the support of its label by reference set and cleaned pool, gamma the sharpness.
 
     Attributes:
         total_steps: Training steps, then one step for each view and one to pool them.

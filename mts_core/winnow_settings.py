@@ -22,7 +22,7 @@ class WinnowSettings(TrainerSettings):
         text="Power of the label's support in the score; 0 leaves the weights of MTS alone.",
         low=0.0,
         high=16.0,
-        symbol="c",
+        symbol="γ",
     )
     cleaning_rounds: int = setting(
         4,
@@ -35,5 +35,5 @@ class WinnowSettings(TrainerSettings):
         text="Pool samples among the landmarks of the pool's posterior.",
         low=16,
         high=4096,
-        symbol="m",
+        symbol="M",
     )

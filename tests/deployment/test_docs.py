@@ -54,6 +54,26 @@ def test_every_file_of_ours_that_a_page_names_exists(page: Path) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+def cited_keys() -> set[str]:
+    """Every key that a docstring or a page cites."""
+    sources = [path for folder in OUR_FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in [*sources, *PAGES]]
+    return {key for text in texts for key in re.findall(r"\[([a-z]+[12]\d{3}[a-z]+)\]", text)}
+
+
+def test_every_reference_that_is_cited_is_listed_and_whole() -> None:
+    text = (ROOT / "docs" / "references.bib").read_text(encoding="utf-8")
+    entries = dict(re.findall(r"^@\w+\{(\w+),\n(.*?)^\}$", text, re.MULTILINE | re.DOTALL))
+    # An entry that lost its end would swallow the next.
+    assert text.count("@") == len(entries)
+    for key, body in entries.items():
+        fields = re.findall(r"^  (\w+) += \{.+\},?$", body, re.MULTILINE)
+        assert len(fields) == len(set(fields)) == len(body.splitlines()), key
+        assert {"author", "title", "year"} <= set(fields), key
+    assert "williams2001nystrom" in cited_keys()
+    assert cited_keys() - set(entries) == set()
+
+
 # Of the command that makes keys and of a runner that came late, and names of environment
 # variables: none of them ever reaches a user of the API.
 NOT_FOR_USERS = {

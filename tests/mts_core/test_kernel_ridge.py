@@ -1,11 +1,21 @@
+import itertools
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.spatial import distance
 from scipy.special import log_softmax
 
-from mts_core.kernel_ridge import fit_kernel_posterior, leave_one_out_log_loss
+from mts_core.kernel_ridge import (
+    fit_kernel_posterior,
+    leave_one_out_log_loss,
+    left_out_log_probabilities,
+    radial_kernel,
+)
 
 Vectors = NDArray[np.float32]
+RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
+TEMPERATURES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 
 def _clusters(
@@ -40,8 +50,7 @@ def test_closed_form_equals_leaving_each_sample_out() -> None:
     vectors, labels = _clusters(spread=0.7)
     expected = min(
         _refitted_loss(vectors, labels, ridge, temperature)
-        for ridge in (1e-3, 1e-2, 1e-1, 1.0)
-        for temperature in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+        for ridge, temperature in itertools.product(RIDGES, TEMPERATURES)
     )
     assert leave_one_out_log_loss(vectors, labels, 3) == pytest.approx(expected, rel=1e-8)
 
@@ -64,25 +73,69 @@ def test_identical_vectors_give_a_finite_loss() -> None:
     assert np.isfinite(leave_one_out_log_loss(np.zeros((8, 3), np.float32), labels, 2))
 
 
-def test_posterior_solves_the_regression_of_the_best_setting() -> None:
-    vectors, labels = _clusters(spread=0.7)
+def _refitted(
+    vectors: Vectors, labels: NDArray[np.int64], queries: Vectors, ridge: float
+) -> NDArray[np.float64]:
+    """Solve the regression by distances of scipy and predict, without a temperature."""
+    known, asked = vectors.astype(np.float64), queries.astype(np.float64)
+    bandwidth = np.median(distance.pdist(known, "sqeuclidean"))
+    kernel, likeness = (
+        np.exp(-distance.cdist(rows, known, "sqeuclidean") / bandwidth) for rows in (known, asked)
+    )
+    targets = np.eye(labels.max() + 1)[labels]
+    centre = targets.mean(axis=0)
+    solution = np.linalg.solve(kernel + ridge * np.eye(len(known)), targets - centre)
+    return np.asarray(centre + likeness @ solution)
+
+
+# A squared distance out of a product loses what the squared norms have above it: at norms of 1e3
+# that is 1e-16 of 1e6, over a bandwidth near 1.
+@pytest.mark.parametrize(("offset", "tolerance"), [(0.0, 1e-13), (1e3, 1e-8)])
+def test_the_kernel_is_that_of_the_distances(offset: float, tolerance: float) -> None:
+    generator = np.random.default_rng(0)
+    queries, vectors = (
+        (generator.normal(size=(count, 5)) + offset).astype(np.float32) for count in (7, 11)
+    )
+    squared = distance.cdist(queries.astype(np.float64), vectors.astype(np.float64), "sqeuclidean")
+    found = radial_kernel(queries, vectors, 3.0)
+    assert np.allclose(found, np.exp(-squared / 3.0), rtol=0, atol=tolerance)
+    assert (np.diag(radial_kernel(vectors, vectors, 3.0)) <= 1.0).all()
+
+
+@pytest.mark.parametrize("per_class", [6, 2])
+def test_left_out_predictions_are_those_of_the_others(per_class: int) -> None:
+    vectors, labels = _clusters(spread=0.7, per_class=per_class)
+    found = left_out_log_probabilities(vectors, labels, 3)
+    assert np.allclose(np.exp(found).sum(axis=1), 1.0, atol=1e-12)
+    loss = -found[np.arange(len(labels)), labels].mean()
+    assert loss == pytest.approx(leave_one_out_log_loss(vectors, labels, 3), rel=1e-12)
+
+
+@pytest.mark.parametrize(("per_class", "classes"), [(6, 3), (2, 5)])
+def test_a_posterior_is_the_regression_at_the_best_of_its_settings(
+    per_class: int, classes: int
+) -> None:
+    vectors, labels = _clusters(spread=0.7, per_class=per_class, classes=classes)
+    queries, _ = _clusters(spread=1.5, per_class=8, classes=classes, seed=1)
+    settings = [(0.1, 4.0)] if per_class < 4 else list(itertools.product(RIDGES, TEMPERATURES))
+    ridge, temperature = min(settings, key=lambda pair: _refitted_loss(vectors, labels, *pair))
+    expected = log_softmax(temperature * _refitted(vectors, labels, queries, ridge), axis=1)
+    posterior = fit_kernel_posterior(vectors, labels, classes)
+    # The smallest ridge leaves a system of condition 1e4.
+    assert np.allclose(posterior.log_probabilities(queries), expected, atol=1e-9)
+
+
+def test_far_from_everything_a_posterior_knows_the_shares_of_the_classes_alone() -> None:
+    vectors, _ = _clusters(spread=0.5)
+    labels = np.repeat([0, 1, 2], [9, 6, 3])
     posterior = fit_kernel_posterior(vectors, labels, 3)
-    squared = ((vectors[:, None].astype(np.float64) - vectors) ** 2).sum(axis=2)
-    kernel = np.exp(-squared / np.median(squared[np.triu_indices(len(labels), k=1)]))
-    targets = np.eye(3)[labels]
-    losses = {
-        (ridge, temperature): _refitted_loss(vectors, labels, ridge, temperature)
-        for ridge in (1e-3, 1e-2, 1e-1, 1.0)
-        for temperature in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-    }
-    ridge, temperature = min(losses, key=lambda setting: losses[setting])
-    dual = np.linalg.inv(kernel + ridge * np.eye(len(labels))) @ (targets - targets.mean(axis=0))
-    expected = log_softmax(temperature * (targets.mean(axis=0) + kernel @ dual), axis=1)
-    np.testing.assert_allclose(posterior.log_probabilities(vectors), expected, rtol=1e-6)
+    far = posterior.log_probabilities(np.full((1, 4), 1e3, np.float32))
+    shares = np.array([9, 6, 3]) / 18
+    assert np.allclose(far, log_softmax(posterior.temperature * shares), atol=1e-12)
 
 
-def test_posterior_knows_the_class_of_a_new_sample() -> None:
-    vectors, labels = _clusters(spread=0.2)
-    moved = vectors + np.float32(0.05)
-    found = fit_kernel_posterior(vectors, labels, 3).log_probabilities(moved).argmax(axis=1)
-    np.testing.assert_array_equal(found, labels)
+def test_a_class_without_samples_is_never_the_most_probable() -> None:
+    vectors, labels = _clusters(spread=0.5)
+    found = fit_kernel_posterior(vectors, labels, 5).log_probabilities(vectors)
+    assert found.shape == (len(labels), 5)
+    assert (found.argmax(axis=1) < 3).all()
