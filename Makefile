@@ -16,7 +16,7 @@ TEST_ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 SOURCES := api benchmarks curation examples migrations mts_core tests winnow worker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types imports migrations check format lock openapi bench-foundation bench-quality bench-robustness bench-speed bench-figures bench-scale clean
+.PHONY: help demo test test-slow lint types imports migrations check format lock openapi bench-foundation bench-quality bench-robustness bench-speed bench-figures bench-scale bench-selectors clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -103,6 +103,9 @@ bench-speed: $(VENV)/installed-dev ## Measure what a step costs beside a plain w
 
 bench-figures: $(VENV)/installed-dev ## Draw the figures in docs from the folders in WINNOW_BENCH_DATA
 	@$(BIN)/python benchmarks/figures.py
+
+bench-selectors: $(VENV)/installed-dev ## Measure how well selectors carry over to unseen halves
+	@$(BIN)/python benchmarks/selector_transfer.py
 
 clean: ## Remove what the demo and the tools left in this folder
 	rm -rf demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,6 +18,7 @@ from api import (
     manifests,
     results,
     selections,
+    selectors,
     uploads,
 )
 from api.api_docs import install_api_docs
@@ -31,7 +32,18 @@ from api.settings import ApiSettings
 from curation.clock import Clock, utc_now
 from curation.log_setup import configure_logging
 
-_ROUTED = (datasets, uploads, jobs, events, results, exports, selections, manifests, health)
+_ROUTED = (
+    datasets,
+    uploads,
+    jobs,
+    events,
+    results,
+    exports,
+    selections,
+    manifests,
+    selectors,
+    health,
+)
 
 
 def create_app(settings: ApiSettings | None = None, *, clock: Clock = utc_now) -> FastAPI:

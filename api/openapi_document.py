@@ -18,6 +18,7 @@ TAGS = [
     {"name": "jobs", "description": "Curation runs and their progress."},
     {"name": "results", "description": "What a finished job found."},
     {"name": "selections", "description": "Named cuts, and the manifests of what they keep."},
+    {"name": "selectors", "description": "What jobs learned, and the scoring of new datasets."},
     {"name": "operations", "description": "For whoever runs the service."},
 ]
 

@@ -9,6 +9,7 @@ WorkspaceId = NewType("WorkspaceId", UUID)
 DatasetId = NewType("DatasetId", UUID)
 JobId = NewType("JobId", UUID)
 SelectionId = NewType("SelectionId", UUID)
+SelectorId = NewType("SelectorId", UUID)
 KeyId = NewType("KeyId", UUID)
 
 

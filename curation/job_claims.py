@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Update, and_, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from curation.identifiers import DatasetId, JobId, WorkspaceId
+from curation.identifiers import DatasetId, JobId, SelectorId, WorkspaceId
 from curation.job_transitions import change_state, record_event
 from curation.job_types import Claim, EventKind, Failure, FailureReason, Heartbeat, Progress
 from curation.models import CLAIMED_STATES, Checkpoint, Job, JobState, Workspace
@@ -349,8 +349,9 @@ def _claim_of(job: Job) -> Claim:
         attempt=job.attempt,
         fencing_token=job.fencing_token,
         synthetic_id=DatasetId(job.synthetic_id),
-        reference_id=DatasetId(job.reference_id),
+        reference_id=None if job.reference_id is None else DatasetId(job.reference_id),
         test_id=None if job.test_id is None else DatasetId(job.test_id),
+        selector_id=None if job.selector_id is None else SelectorId(job.selector_id),
         method=job.method,
         config=job.config,
         seed=job.seed,

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from curation.datasets import get_dataset
 from curation.errors import InvalidInputError, NotFoundError
 from curation.feature_columns import FeatureColumn, check_columns_agree, columns_from_json
-from curation.identifiers import DatasetId, WorkspaceId
-from curation.models import Dataset, DatasetState, Modality, Role
+from curation.identifiers import DatasetId, SelectorId, WorkspaceId
+from curation.models import Dataset, DatasetState, Modality, Role, Selector
 
 _NAMES_SHOWN = 5
 
@@ -40,7 +40,22 @@ class JobRequest:
     max_runtime_seconds: int | None = None
 
 
-def request_hash(request: JobRequest) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRequest:
+    """A dataset to be scored by a selector, without training.
+
+    Attributes:
+        selector_id: What scores.
+        synthetic_id: The samples to score.
+        max_runtime_seconds: Longest run, or None for the installation's limit.
+    """
+
+    selector_id: SelectorId
+    synthetic_id: DatasetId
+    max_runtime_seconds: int | None = None
+
+
+def request_hash(request: JobRequest | ScoreRequest) -> bytes:
     """Return the SHA-256 of a request, equal for requests that ask for the same."""
     canonical = json.dumps(asdict(request), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).digest()
@@ -62,6 +77,44 @@ def check_datasets(session: Session, workspace_id: WorkspaceId, request: JobRequ
     if request.test_id is not None:
         test = _ready_dataset(session, workspace_id, request.test_id, Role.TEST, "test_id")
         _check_pair(synthetic, test, "test_id")
+
+
+def check_scorable(
+    session: Session, workspace_id: WorkspaceId, selector: Selector, dataset_id: DatasetId
+) -> None:
+    """Refuse a dataset that a selector cannot score.
+
+    Raises:
+        InvalidInputError: The dataset does not exist, is not ready, or has another modality, shape
+            or classes that the selector does not know.
+    """
+    field = "dataset_id"
+    dataset = _ready_dataset(session, workspace_id, dataset_id, Role.SYNTHETIC, field)
+    if dataset.modality is not selector.modality:
+        raise InvalidInputError(
+            "MODALITY_DIFFERS",
+            f"The dataset holds {dataset.modality} samples; the selector scores"
+            f" {selector.modality} samples.",
+            field=field,
+            cure="Name a dataset of the selector's modality.",
+        )
+    if dataset.input_shape != selector.input_shape:
+        raise InvalidInputError(
+            "SHAPES_DIFFER",
+            f"Samples of the dataset are {_shape(dataset)}, those of the selector"
+            f" {_shape(selector)}.",
+            field=field,
+            cure=_shape_cure(dataset),
+        )
+    unknown = sorted(set(dataset.class_names or ()) - set(selector.class_names))
+    if unknown:
+        raise InvalidInputError(
+            "CLASSES_UNKNOWN",
+            f"The selector does not know these classes of the dataset: {_listed(unknown)}.",
+            field=field,
+            cure=f"Its classes are {_listed(selector.class_names)}: rename or leave out samples,"
+            " or curate the dataset by a job of its own.",
+        )
 
 
 def _ready_dataset(
@@ -158,7 +211,7 @@ def _check_classes(synthetic: Dataset, other: Dataset, field: str) -> None:
     )
 
 
-def _shape(dataset: Dataset) -> str:
+def _shape(dataset: Dataset | Selector) -> str:
     sides = " x ".join(str(side) for side in dataset.input_shape or ())
     order = "channels x height x width" if dataset.modality is Modality.IMAGE else "long"
     return f"{sides} ({order})" if dataset.modality is Modality.IMAGE else f"{sides} {order}"

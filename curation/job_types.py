@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from curation.identifiers import DatasetId, JobId, WorkspaceId
+from curation.identifiers import DatasetId, JobId, SelectorId, WorkspaceId
 from curation.models import Job
 
 
@@ -59,8 +59,9 @@ class Claim:
         attempt: How many claims count, this one included.
         fencing_token: Grows with each claim; every write of the runner quotes it.
         synthetic_id: The pool to curate.
-        reference_id: The trusted real samples.
+        reference_id: The trusted real samples, or None where a selector scores.
         test_id: Samples to judge by, or None.
+        selector_id: The selector that scores without any training, or None.
         method: How the samples are weighed.
         config: The resolved settings.
         seed: Seed of every random choice.
@@ -72,8 +73,9 @@ class Claim:
     attempt: int
     fencing_token: int
     synthetic_id: DatasetId
-    reference_id: DatasetId
+    reference_id: DatasetId | None
     test_id: DatasetId | None
+    selector_id: SelectorId | None = None
     method: str
     config: dict[str, Any]  # JSON values of a validated config.
     seed: int

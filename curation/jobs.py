@@ -31,7 +31,13 @@ from curation.job_queries import (
     newest_checkpoint,
     queue_position,
 )
-from curation.job_requests import JobRequest, check_datasets, request_hash
+from curation.job_requests import (
+    JobRequest,
+    ScoreRequest,
+    check_datasets,
+    check_scorable,
+    request_hash,
+)
 from curation.job_transitions import TRANSITIONS, change_state, record_event
 from curation.job_types import (
     Claim,
@@ -44,6 +50,7 @@ from curation.job_types import (
 )
 from curation.models import FINAL_STATES, Checkpoint, IdempotencyKey, Job, JobObject, JobState
 from curation.object_rows import OrphanedObject, forget_unnamed
+from curation.selectors import get_selector
 from curation.settings import CurationSettings
 
 # Callers see one module for all that happens to jobs, whichever file it stands in.
@@ -58,10 +65,12 @@ __all__ = [
     "Heartbeat",
     "JobRequest",
     "Progress",
+    "ScoreRequest",
     "cancel_job",
     "claim_job",
     "claim_next_job",
     "create_job",
+    "create_score_job",
     "delete_job",
     "fail_job",
     "get_job",
@@ -82,6 +91,8 @@ __all__ = [
 _MAX_IDEMPOTENCY_KEY_LENGTH = 255
 _MAX_SEED = 2**63 - 1
 _DROP_WAIT_SECONDS = 5.0
+SELECTOR_METHOD = "selector"
+"""Method of a job whose scores a selector makes."""
 
 
 def create_job(  # noqa: PLR0913 - the request, and what the installation adds to it.
@@ -130,21 +141,63 @@ def create_job(  # noqa: PLR0913 - the request, and what the installation adds t
         method=request.method,
         config=resolve_job_config(request.method, request.config),
         seed=_checked_seed(request.seed),
-        state=JobState.QUEUED,
-        attempt=0,
-        max_attempts=settings.max_attempts,
-        fencing_token=0,
-        fraction=0.0,
         max_runtime_seconds=_checked_runtime(request.max_runtime_seconds, settings),
-        ring_count=0,
-        last_rung_at=func.now(),
-        created_at=now,
     )
-    session.add(job)
-    session.flush()
-    session.refresh(job)
-    record_event(session, job_id, EventKind.CREATED, {}, now)
-    return CreatedJob(job, is_new=True)
+    return _queue(session, job, settings, now)
+
+
+def create_score_job(  # noqa: PLR0913 - the request, and what the installation adds to it.
+    session: Session,
+    *,
+    workspace_id: WorkspaceId,
+    request: ScoreRequest,
+    settings: CurationSettings,
+    now: datetime,
+    idempotency_key: str | None = None,
+) -> CreatedJob:
+    """Return a new queued job that scores a dataset by a selector, or an equal request's.
+
+    It has results like any job and is claimed, cancelled and deleted like any; it trains nothing.
+
+    Args:
+        session: The transaction; the caller rings after its commit.
+        workspace_id: Whose job.
+        request: What is to be scored by what.
+        settings: Limits and defaults of the installation.
+        now: The time of creation.
+        idempotency_key: The client's word for this request, as in `create_job`.
+
+    Raises:
+        NotFoundError: There is no such selector.
+        InvalidInputError: The selector cannot score the dataset.
+        ConflictError: The key was used for another request.
+    """
+    job_id = JobId(new_id())
+    if idempotency_key is not None:
+        earlier = _win_key(
+            session,
+            workspace_id=workspace_id,
+            key=idempotency_key,
+            request=request,
+            job_id=job_id,
+            now=now,
+        )
+        if earlier is not None:
+            return CreatedJob(get_job(session, workspace_id, earlier), is_new=False)
+    # Held until the commit, so that the selector is not deleted before the job names it.
+    selector = get_selector(session, workspace_id, request.selector_id, is_locked=True)
+    check_scorable(session, workspace_id, selector, request.synthetic_id)
+    job = Job(
+        id=job_id,
+        workspace_id=workspace_id,
+        synthetic_id=request.synthetic_id,
+        selector_id=request.selector_id,
+        method=SELECTOR_METHOD,
+        config={},
+        seed=0,
+        max_runtime_seconds=_checked_runtime(request.max_runtime_seconds, settings),
+    )
+    return _queue(session, job, settings, now)
 
 
 def cancel_job(session: Session, workspace_id: WorkspaceId, job_id: JobId, now: datetime) -> Job:
@@ -248,12 +301,29 @@ def delete_job(session: Session, workspace_id: WorkspaceId, job_id: JobId) -> li
     return forget_unnamed(session, digests)
 
 
+def _queue(session: Session, job: Job, settings: CurationSettings, now: datetime) -> CreatedJob:
+    job.state = JobState.QUEUED
+    job.attempt = 0
+    job.max_attempts = settings.max_attempts
+    job.fencing_token = 0
+    job.fraction = 0.0
+    job.ring_count = 0
+    # The sweep counts from here, by the database's clock.
+    job.last_rung_at = session.scalars(select(func.now())).one()
+    job.created_at = now
+    session.add(job)
+    session.flush()
+    session.refresh(job)
+    record_event(session, JobId(job.id), EventKind.CREATED, {}, now)
+    return CreatedJob(job, is_new=True)
+
+
 def _win_key(  # noqa: PLR0913 - a row's columns.
     session: Session,
     *,
     workspace_id: WorkspaceId,
     key: str,
-    request: JobRequest,
+    request: JobRequest | ScoreRequest,
     job_id: JobId,
     now: datetime,
 ) -> JobId | None:

@@ -83,8 +83,8 @@ class PipelineSettings(BaseModel):
         5e-4,
         ge=0.0,
         le=1.0,
-        description="Weight decay of the classifier; heads decay a hundred times as much while"
-        " scores are learned.",
+        description="Weight decay of the classifier; heads decay 100 and networks 200 times as"
+        " much while scores are learned.",
         json_schema_extra=_symbol("λ"),
     )
     evaluate: bool = Field(True, description="Whether to measure the before and after table.")
@@ -210,7 +210,58 @@ class MetaWeightNetSettings(TrainerSettings):
     model_config = ConfigDict(title="meta_weight_net")
 
 
+class TessSettings(PipelineSettings):
+    """TESS: a sample is worth what learning from the reference set first takes off its loss."""
+
+    model_config = ConfigDict(title="tess")
+
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = Field(
+        "auto",
+        description="Training steps of either classifier; auto takes 250, and 300 for the"
+        " convolutional networks.",
+        json_schema_extra=_symbol("T"),
+    )
+    batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | Auto = Field(
+        "auto",
+        description="Pool samples in a batch; auto takes 256, or the whole of a smaller pool.",
+        json_schema_extra=_symbol("N"),
+    )
+    micro_batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
+        None, description="Samples held in memory at once; none takes the whole batch."
+    )
+    reference_batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
+        None, description="Reference samples in a batch; none takes all, up to 2048."
+    )
+    pool_share: float = Field(
+        0.1,
+        ge=0.0,
+        le=100.0,
+        description="Weight of the pool's loss beside the reference loss in the second classifier.",
+        json_schema_extra=_symbol("α"),
+    )
+    selector_steps: int = Field(
+        300, ge=1, le=1_000_000, description="Steps of the regression of the values."
+    )
+    selector_batch_size: int = Field(
+        512, ge=1, le=1_048_576, description="Samples in a batch of the regression."
+    )
+    selector_learning_rate: float = Field(
+        3e-3, ge=1e-8, le=1.0, description="First learning rate of the regression."
+    )
+    selector_weight_decay: float = Field(
+        1e-2, ge=0.0, le=10.0, description="Weight decay of the regression."
+    )
+    use_autocast: bool = Field(
+        False, description="Whether the classifiers compute in bfloat16; only a CUDA GPU does."
+    )
+
+
 METHODS: Mapping[str, type[BaseModel]] = MappingProxyType(
-    {"winnow": WinnowSettings, "mts": MtsSettings, "meta_weight_net": MetaWeightNetSettings}
+    {
+        "winnow": WinnowSettings,
+        "mts": MtsSettings,
+        "meta_weight_net": MetaWeightNetSettings,
+        "tess": TessSettings,
+    }
 )
 """Class of each method's settings, by the method's name."""

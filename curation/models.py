@@ -51,6 +51,7 @@ __all__ = [
     "Role",
     "SampleWeight",
     "Selection",
+    "Selector",
     "Trace",
     "Workspace",
 ]
@@ -280,6 +281,17 @@ class Job(Base):
             ["workspace_id", "reference_id"], ["datasets.workspace_id", "datasets.id"]
         ),
         ForeignKeyConstraint(["workspace_id", "test_id"], ["datasets.workspace_id", "datasets.id"]),
+        # Made after both tables, since a selector names the job that it comes from.
+        ForeignKeyConstraint(
+            ["workspace_id", "selector_id"],
+            ["selectors.workspace_id", "selectors.id"],
+            name="fk_jobs_workspace_id_selector_id",
+            use_alter=True,
+        ),
+        # A selector stands in for the reference set that taught it.
+        CheckConstraint(
+            "(selector_id IS NULL) = (reference_id IS NOT NULL)", name="taught_by_one_of_two"
+        ),
         UniqueConstraint("workspace_id", "id"),
         Index("ix_jobs_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
         Index("ix_jobs_queued", "created_at", "id", postgresql_where=text("state = 'queued'")),
@@ -291,13 +303,15 @@ class Job(Base):
         Index("ix_jobs_synthetic_id", "synthetic_id"),
         Index("ix_jobs_reference_id", "reference_id"),
         Index("ix_jobs_test_id", "test_id"),
+        Index("ix_jobs_selector_id", "selector_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
     synthetic_id: Mapped[UUID]
-    reference_id: Mapped[UUID]
+    reference_id: Mapped[UUID | None]
     test_id: Mapped[UUID | None]
+    selector_id: Mapped[UUID | None]
     method: Mapped[str]
     config: Mapped[dict[str, Any]] = mapped_column(JSONB)  # JSON values of a validated config.
     seed: Mapped[int] = mapped_column(BigInteger)
@@ -461,6 +475,36 @@ class Selection(Base):
     rule: Mapped[dict[str, Any]] = mapped_column(JSONB)  # JSON values of a selection rule.
     kept_count: Mapped[int]
     bitmap: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+
+
+class Selector(Base):
+    """A function from samples to scores that a finished job left; it never changes."""
+
+    __tablename__ = "selectors"
+    __table_args__ = (
+        _one_of("modality", Modality),
+        CheckConstraint("cardinality(class_names) > 1", name="has_classes"),
+        CheckConstraint("cardinality(input_shape) > 0", name="has_shape"),
+        CheckConstraint("(modality = 'text') = (input_shape IS NULL)", name="shape_by_modality"),
+        CheckConstraint("sample_count > 0", name="samples_positive"),
+        UniqueConstraint("workspace_id", "id"),
+        UniqueConstraint("job_id"),
+        Index("ix_selectors_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
+    # Null once the job is deleted: a selector needs nothing of it.
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    method: Mapped[str]
+    encoder: Mapped[str]
+    modality: Mapped[Modality] = mapped_column(_closed_set(Modality))
+    # Null for texts, which have none.
+    input_shape: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    class_names: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    sample_count: Mapped[int]
+    digest: Mapped[str] = mapped_column(ForeignKey("objects.digest"), index=True)
     created_at: Mapped[datetime]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from curation.models import Checkpoint, Dataset, JobObject, ObjectRow
+from curation.models import Checkpoint, Dataset, JobObject, ObjectRow, Selector
 from curation.objects import ObjectStore, StoredObject
 
 _log = structlog.get_logger(__name__)
@@ -19,6 +19,7 @@ _REFERENCES: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | N
     Dataset.samples_digest,
     Checkpoint.digest,
     JobObject.digest,
+    Selector.digest,
 )
 
 

@@ -24,6 +24,7 @@ from curation.job_types import Claim
 from curation.models import Job, JobObject, JobState, Report, SampleWeight, Trace
 from curation.object_rows import record_object
 from curation.objects import StoredObject
+from curation.selectors import NewSelector, record_selector
 
 TRACE_CHUNK = 4096
 MAX_PAGE = 10_000
@@ -191,6 +192,7 @@ def finish_job(  # noqa: PLR0913 - every part of the result becomes visible toge
     traces: Mapping[str, TraceSeries],
     report: Mapping[str, Any],  # JSON values, as interface.md lists them.
     objects: Mapping[str, StoredObject],
+    selector: NewSelector | None = None,
     now: datetime,
 ) -> bool:
     """Make a run's results visible and its job succeeded, and return whether the claim held.
@@ -204,6 +206,7 @@ def finish_job(  # noqa: PLR0913 - every part of the result becomes visible toge
         traces: The measured series, by name.
         report: The before-and-after table.
         objects: Files of the result by kind, complete in the object store.
+        selector: What was distilled from the scores, or None.
         now: The time.
     """
     if not succeed_job(session, claim, sample_count=staged.row_count, now=now):
@@ -217,6 +220,8 @@ def finish_job(  # noqa: PLR0913 - every part of the result becomes visible toge
         JobObject(job_id=claim.job_id, kind=kind, digest=stored.digest)
         for kind, stored in objects.items()
     )
+    if selector is not None:
+        record_selector(session, claim, selector, sample_count=staged.row_count, now=now)
     session.flush()
     return True
 

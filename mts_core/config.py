@@ -126,6 +126,75 @@ class MtsConfig:
         check_settings(self)
 
 
+@dataclass(frozen=True)
+class TessConfig:
+    """Resolved settings of one run of TESS.
+
+    Each field's metadata holds `range` (lowest and highest value, both allowed, or Nones), `help`
+    and the `symbol` of docs/mathematics.md.
+
+    Raises:
+        ConfigError: A value lies outside its range.
+    """
+
+    classifier: ClassifierKind = setting(  # noqa: RUF009  # A field, shared by no two instances.
+        ClassifierKind.MLP, text="Classifier whose two trainings give a sample its value."
+    )
+    steps: int = setting(
+        250, text="Number of steps of either classifier.", low=1, high=1_000_000, symbol="T"
+    )
+    batch_size: int = setting(
+        256, text="Pool samples in a batch.", low=1, high=1_048_576, symbol="N"
+    )
+    micro_batch_size: int | None = setting(
+        None,
+        text="Samples that pass through a classifier at once; null means the whole batch.",
+        low=1,
+        high=1_048_576,
+    )
+    reference_batch_size: int | None = setting(
+        None,
+        text="Reference samples in a batch; null means all of them, up to 2048.",
+        low=1,
+        high=1_048_576,
+    )
+    pool_share: float = setting(
+        0.1,
+        text="Weight of the pool's loss beside the reference loss in the second classifier.",
+        low=0.0,
+        high=100.0,
+        symbol="α",
+    )
+    classifier_learning_rate: float = setting(
+        0.1, text="Step size of the classifiers.", low=1e-8, high=100.0, symbol="η"
+    )
+    momentum: float = setting(
+        0.9, text="Momentum of the classifiers' SGD.", low=0.0, high=0.999, symbol="μ"
+    )
+    classifier_weight_decay: float = setting(
+        5e-3, text="Weight decay of the classifiers.", low=0.0, high=10.0, symbol="λ"
+    )
+    selector_steps: int = setting(
+        300, text="Steps of the regression of the values.", low=1, high=1_000_000
+    )
+    selector_batch_size: int = setting(
+        512, text="Samples in a batch of the regression.", low=1, high=1_048_576
+    )
+    selector_learning_rate: float = setting(
+        3e-3, text="First step size of the regression's AdamW.", low=1e-8, high=1.0
+    )
+    selector_weight_decay: float = setting(
+        1e-2, text="Weight decay of the regression.", low=0.0, high=10.0
+    )
+    use_autocast: bool = setting(
+        False, text="Run the classifiers in bfloat16 where the device is a CUDA GPU."
+    )
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range."""
+        check_settings(self)
+
+
 def automatic_meta_learning_rate(steps: int, meta_every: int = 1) -> float:
     """Return the meta-network's step size for a number of classifier steps.
 

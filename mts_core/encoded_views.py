@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mts_core.encoders import Conditioning
 from mts_core.pool_encoding import PoolEncoding
 
 
@@ -76,6 +77,15 @@ class EncodedViews:
     def reference(self) -> NDArray[np.float32]:
         """Vectors of the reference set by the same, [reference, component]."""
         return self._own.reference
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """The map from raw to conditioned vectors by the run's own encoder.
+
+        Raises:
+            MtsError: The vectors that it is fitted on are not all encoded yet.
+        """
+        return self._own.conditioning
 
     @property
     def test(self) -> NDArray[np.float32]:

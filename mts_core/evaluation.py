@@ -49,8 +49,8 @@ def evaluation_budget(
     """Return a budget that suits a classifier's cost and the pool's size.
 
     Heads get five folds, five cuts, five powers, and up to ten passes over the pool within 200 to
-    2000 steps. A convolutional network costs a hundred times as much: two folds, two cuts and two
-    powers.
+    2000 steps. A convolutional network costs a hundred times as much: two folds, two cuts and
+    three powers.
 
     Args:
         kind: Classifier.
@@ -62,7 +62,7 @@ def evaluation_budget(
         return EvaluationBudget(
             folds=2,
             fractions=(0.3, 0.6),
-            exponents=(1.0, 4.0),
+            exponents=(1.0, 2.0, 4.0),
             step_grid=(75, 150, 300),
             seeds=seeds,
             runs_at_once=1,

@@ -9,6 +9,8 @@ from mts_core.errors import ConfigError
 from mts_core.pipeline_config import MethodName, PipelineConfig
 from mts_core.setting import value_from_json
 from mts_core.settings_resolution import resolve_settings
+from mts_core.tess import start_tess
+from mts_core.tess_settings import TessSettings, resolve_tess
 from mts_core.trainer_run import start_meta_weight_net, start_mts
 from mts_core.trainer_settings import MetaWeightNetSettings, MtsSettings
 from mts_core.weighting import WeightingMethod
@@ -29,6 +31,7 @@ METHODS: Final[Mapping[MethodName, WeightingMethod]] = MappingProxyType(
         MethodName.META_WEIGHT_NET: WeightingMethod(
             MetaWeightNetSettings, resolve_settings, start_meta_weight_net
         ),
+        MethodName.TESS: WeightingMethod(TessSettings, resolve_tess, start_tess),
     }
 )
 """Every method, by its name."""

@@ -218,7 +218,8 @@ def _result(
     cut, chosen_by = _suggested_cut(context, scores, evaluation)
     resolved = config_to_json(context.config)
     resolved["encoder"] = encode.encoder
-    resolved["batch_size"] = weight.summary["batch_size_choice"]["value"]
+    if "batch_size_choice" in weight.summary:
+        resolved["batch_size"] = weight.summary["batch_size_choice"]["value"]
     resolved["keep"] = cut.fraction
     report: dict[str, Any] = {  # Any: a JSON object.
         "rows": [],
@@ -250,6 +251,7 @@ def _result(
         feature_names=weight.feature_names,
         traces=_trace_arrays(weight.traces),
         report=report,
+        encoded=encode.encoded(),
     )
 
 

@@ -17,6 +17,7 @@ class MethodName(StrEnum):
     WINNOW = "winnow"
     MTS = "mts"
     META_WEIGHT_NET = "meta_weight_net"
+    TESS = "tess"
 
 
 class EncoderChoice(StrEnum):
@@ -95,8 +96,8 @@ class PipelineConfig:
     )
     classifier_weight_decay: float = setting(
         5e-4,
-        text="Weight decay of the classifier; heads decay a hundred times as much while scores are "
-        "learned.",
+        text="Weight decay of the classifier; heads decay 100 and networks 200 times as "
+        "much while scores are learned.",
         low=0.0,
         high=1.0,
         symbol="λ",

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from mts_core.checkpoint import load_checkpoint, save_checkpoint
+from mts_core.encoders.conditioning import Conditioning
 
 
 class Phase(StrEnum):
@@ -21,6 +22,7 @@ class Phase(StrEnum):
     FEATURES = "features"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    SCORE = "score"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,23 @@ class PipelineState:
 
 
 @dataclass(frozen=True, eq=False)
+class EncodedRun:
+    """A run's sets in its encoder space: what a selector is distilled from beside the scores.
+
+    Attributes:
+        encoder: Name of the encoder.
+        conditioning: Map from raw to conditioned vectors.
+        pool: [sample, component] float32.
+        reference: [reference, component] float32.
+    """
+
+    encoder: str
+    conditioning: Conditioning
+    pool: NDArray[np.float32]
+    reference: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class CurationResult:
     """What a finished run found.
 
@@ -55,6 +74,7 @@ class CurationResult:
         traces: Series name to (steps [point] int64, values [point] float32).
         report: JSON object: rows, recommendation, method, config, suggested_cut, and what the
             method adds.
+        encoded: The sets in the encoder space; none where a selector made the scores.
     """
 
     scores: NDArray[np.float32]
@@ -65,6 +85,7 @@ class CurationResult:
     feature_names: tuple[str, ...]
     traces: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float32]]]
     report: dict[str, Any]  # Any: a JSON object.
+    encoded: EncodedRun | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from torch import Tensor
 from mts_core.curation_data import CurationData
 from mts_core.encoders import Conditioning, Encoder, fit_conditioning
 from mts_core.encoders.fit_sample import fit_positions
+from mts_core.errors import MtsError
 
 CHUNK: Final = 256
 """Samples encoded between two reports."""
@@ -45,6 +46,17 @@ class PoolEncoding:
         self._conditioning: Conditioning | None = None
         self.vectors = np.empty((0, 0), dtype=np.float32)
         self.done = 0
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """The map from raw to conditioned vectors.
+
+        Raises:
+            MtsError: The vectors that it is fitted on are not all encoded yet.
+        """
+        if self._conditioning is None:
+            raise MtsError("The conditioning is fitted once enough vectors are encoded.")
+        return self._conditioning
 
     @property
     def pool(self) -> NDArray[np.float32]:

@@ -24,10 +24,11 @@ _HEAD_STEPS: Final = 250
 _HEAD_BATCH: Final = 256
 _HEAD_LEARNING_RATE: Final = 0.1
 _HEAD_DECAY_FACTOR: Final = 100
-"""How much more a head's parameters decay while scores are learned.
+_NETWORK_DECAY_FACTOR: Final = 200
+"""How much more the parameters of heads and networks decay while scores are learned.
 
-A head on good features soon fits wrong labels too; then all losses are small, and gradients no
-longer tell good samples from bad ones. Strong decay holds the fit back, so that they go on to.
+A classifier soon fits wrong labels too; then all losses are small, and gradients no longer tell
+good samples from bad ones. Strong decay holds the fit back, so that they go on to.
 """
 _NETWORK_STEPS: Final = 300
 _NETWORK_BATCH: Final = 256
@@ -120,7 +121,7 @@ def _trainer(config: TrainerSettings, kind: ClassifierKind, *, sample_count: int
     is_network = kind.reads_images
     steps = _number(config.steps, _NETWORK_STEPS if is_network else _HEAD_STEPS)
     batch_size = _number(config.batch_size, _NETWORK_BATCH if is_network else _HEAD_BATCH)
-    decay_factor = 1 if is_network else _HEAD_DECAY_FACTOR
+    decay_factor = _NETWORK_DECAY_FACTOR if is_network else _HEAD_DECAY_FACTOR
     return MtsConfig(
         classifier=kind,
         alignment=_alignment(config.alignment, kind),

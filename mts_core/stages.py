@@ -23,7 +23,7 @@ from mts_core.encoders import choose_encoder, make_encoder
 from mts_core.feature_table import OFFLINE_FEATURE_NAMES
 from mts_core.neighbours import CosineIndex, measure_recall
 from mts_core.pipeline_config import PipelineConfig, parse_encoder
-from mts_core.pipeline_report import Phase
+from mts_core.pipeline_report import EncodedRun, Phase
 from mts_core.plain_training import TrainingRecipe
 from mts_core.pool_encoding import PoolEncoding
 from mts_core.position_features import (
@@ -150,6 +150,11 @@ class EncodeStage:
         """Yield after each chunk."""
         for _ in self.encoding.advance():
             yield None
+
+    def encoded(self) -> EncodedRun:
+        """Return the sets in the encoder space, once all are encoded."""
+        encoding = self.encoding
+        return EncodedRun(self.encoder, encoding.conditioning, encoding.pool, encoding.reference)
 
     def capture(self) -> dict[str, Tensor]:
         """Return the vectors so far."""

@@ -40,6 +40,8 @@ class WeightingRun(Protocol):
     def share_with(self, ranks: Ranks) -> None:
         """Train together with other processes that started the same run alike.
 
+        A method may as well do all its work in each of them.
+
         Args:
             ranks: All of them, seen from this one.
         """

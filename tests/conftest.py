@@ -143,7 +143,9 @@ def engine(session_engine: Engine) -> Engine:
             partitions.drop(session, table.name)
         # Deleting a few rows is faster than truncating fifteen tables, and one message than many.
         deletions = [str(table.delete()) for table in reversed(Base.metadata.sorted_tables)]
-        session.execute(text("; ".join(deletions)))
+        # Jobs and selectors name each other.
+        unlink = "UPDATE selectors SET job_id = NULL; DELETE FROM jobs"
+        session.execute(text("; ".join([unlink, *deletions])))
     return session_engine
 
 

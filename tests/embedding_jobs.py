@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 
 from curation.clock import utc_now
 from curation.database import unit_of_work
-from curation.identifiers import DatasetId, JobId, WorkspaceId, new_id
-from curation.job_requests import JobRequest
-from curation.jobs import create_job, get_job
+from curation.identifiers import DatasetId, JobId, SelectorId, WorkspaceId, new_id
+from curation.job_requests import JobRequest, ScoreRequest
+from curation.jobs import create_job, create_score_job, get_job
 from curation.models import Dataset, DatasetState, Job, Modality, Role
 from curation.object_rows import record_object
 from curation.objects import ObjectStore
@@ -70,7 +70,29 @@ def add_dataset(
     class_names: Sequence[str] = CLASS_NAMES,
 ) -> DatasetId:
     """Store samples as validation would, and return their ready dataset."""
-    stored = place.store.put_bytes(normalised_parquet(role, samples, class_names=class_names))
+    return store_ready(
+        place,
+        role,
+        normalised_parquet(role, samples, class_names=class_names),
+        labels=samples.labels,
+        class_names=class_names,
+        modality=Modality.EMBEDDING,
+        input_shape=[samples.embeddings.shape[1]],
+    )
+
+
+def store_ready(  # noqa: PLR0913 - what validation says of a dataset.
+    place: JobPlace,
+    role: Role,
+    normalised: bytes,
+    *,
+    labels: Sequence[str],
+    class_names: Sequence[str],
+    modality: Modality,
+    input_shape: list[int] | None,
+) -> DatasetId:
+    """Store a normalised file and return the ready dataset that it is the content of."""
+    stored = place.store.put_bytes(normalised)
     dataset_id = DatasetId(new_id())
     now = utc_now()
     row = Dataset(
@@ -78,17 +100,17 @@ def add_dataset(
         workspace_id=place.workspace,
         name=f"tiny {role}",
         role=role,
-        modality=Modality.EMBEDDING,
+        modality=modality,
         state=DatasetState.READY,
         content_digest=stored.digest,
         content_name="tiny.npz",
         content_bytes=stored.size_bytes,
         samples_digest=stored.digest,
-        sample_count=len(samples.labels),
+        sample_count=len(labels),
         rejected_count=0,
         class_names=list(class_names),
-        class_counts={name: list(samples.labels).count(name) for name in class_names},
-        input_shape=[samples.embeddings.shape[1]],
+        class_counts={name: list(labels).count(name) for name in class_names},
+        input_shape=input_shape,
         created_at=now,
         validated_at=now,
     )
@@ -100,17 +122,25 @@ def add_dataset(
 
 def normalised_parquet(role: Role, samples: Samples, *, class_names: Sequence[str]) -> bytes:
     """Return the file that validation makes of embeddings."""
-    index = {name: position for position, name in enumerate(class_names)}
-    count, dimension = samples.embeddings.shape
     vectors = pa.array(samples.embeddings.reshape(-1))
+    column = pa.FixedSizeListArray.from_arrays(vectors, samples.embeddings.shape[1])
+    return normalised_file(role, samples.labels, class_names=class_names, embedding=column)
+
+
+def normalised_file(
+    role: Role, labels: Sequence[str], *, class_names: Sequence[str], **inputs: pa.Array
+) -> bytes:
+    """Return the file that validation makes of samples, with their inputs as named columns."""
+    index = {name: position for position, name in enumerate(class_names)}
+    count = len(labels)
     table = pa.table(
         {
             "position": pa.array(range(count), pa.int32()),
             "sample_id": [f"{role}/{position}" for position in range(count)],
             "file_name": pa.nulls(count, pa.string()),
-            "label": pa.array([index[name] for name in samples.labels], pa.int64()),
+            "label": pa.array([index[name] for name in labels], pa.int64()),
             "is_real": pa.array([role is not Role.SYNTHETIC] * count),
-            "embedding": pa.FixedSizeListArray.from_arrays(vectors, dimension),
+            **inputs,
         }
     )
     content = io.BytesIO()
@@ -145,6 +175,19 @@ def queue_job(
             session,
             workspace_id=place.workspace,
             request=request,
+            settings=place.settings,
+            now=utc_now(),
+        )
+        return JobId(created.job.id)
+
+
+def queue_score_job(place: JobPlace, selector_id: SelectorId, synthetic_id: DatasetId) -> JobId:
+    """Return a queued job that scores a dataset by a selector."""
+    with unit_of_work(place.engine) as session:
+        created = create_score_job(
+            session,
+            workspace_id=place.workspace,
+            request=ScoreRequest(selector_id=selector_id, synthetic_id=synthetic_id),
             settings=place.settings,
             now=utc_now(),
         )

@@ -7,9 +7,10 @@ import traceback
 import typer
 
 from winnow import exit_codes
-from winnow.commands import datasets, jobs
+from winnow.commands import datasets, jobs, selectors
 from winnow.commands.curate import curate_command
 from winnow.commands.download import download
+from winnow.commands.score import score_command
 from winnow.commands.select import select
 from winnow.commands.up import up
 from winnow.errors import WinnowError
@@ -31,7 +32,9 @@ app.command("up")(up)
 app.command("curate")(curate_command)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(selectors.app, name="selectors")
 app.command("select")(select)
+app.command("score")(score_command)
 app.command("download")(download)
 
 

@@ -36,6 +36,8 @@ from winnow.resources import (
     Selection,
     SelectionId,
     SelectionRule,
+    Selector,
+    SelectorId,
 )
 from winnow.transport import Call, Progress, Transport
 
@@ -324,6 +326,43 @@ class Client:
         """Writes the cut's manifest; the target's ending says the format."""
         params = {"format": target.suffix.lstrip("."), "kept_only": str(is_kept_only).lower()}
         self._download(f"/v1/selections/{selection_id}/manifest", params, target, on_progress)
+
+    # Selectors.
+
+    def list_selectors(self) -> Iterator[Selector]:
+        """Yields every selector, newest first."""
+        return self._pages(Selector, "/v1/selectors")
+
+    def get_selector(self, selector_id: SelectorId) -> Selector:
+        """Returns the selector."""
+        return self._get(Selector, Call(method="GET", path=f"/v1/selectors/{selector_id}"))
+
+    def delete_selector(self, selector_id: SelectorId) -> None:
+        """Deletes the selector; refused while a job scores by it."""
+        self._transport.send(Call(method="DELETE", path=f"/v1/selectors/{selector_id}"))
+
+    def score_dataset(
+        self,
+        selector_id: SelectorId,
+        dataset_id: DatasetId,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Creates a job that scores a dataset without training; read its results as any job's.
+
+        Args:
+            selector_id: What scores.
+            dataset_id: A ready dataset of role synthetic.
+            idempotency_key: The same key never creates a second job; without one a fresh one is
+                used.
+        """
+        call = Call(
+            method="POST",
+            path=f"/v1/selectors/{selector_id}/scores",
+            body={"dataset_id": str(dataset_id)},
+            headers={"Idempotency-Key": idempotency_key or uuid4().hex},
+        )
+        return self._get(Job, call)
 
     # How answers become values.
 

@@ -147,7 +147,8 @@ def follow_job(connection: Connection, job: Job, display: Display) -> Job:
         ServerStartError: a process of the stack has ended.
     """
     try:
-        with display.task("Curating") as update:
+        title = "Curating" if job.selector_id is None else "Scoring"
+        with display.task(title) as update:
 
             def show(news: Job) -> None:
                 connection.check()

@@ -26,8 +26,8 @@ configs:
 
 # A curated dataset
 
-Winnow weighed {sample_count} synthetic samples against a real reference set: job `{job_id}`, \
-method `{method}`, seed {seed}.
+Winnow weighed {sample_count} synthetic samples {how}: job `{job_id}`, method `{method}`, \
+seed {seed}.
 
 - `{manifest}`: every sample. `score` in [0, 1] is the value of record, `weight` is the score \
 divided by its mean and goes into a loss or a sampler, `keep` is the suggested cut, and `rank` \
@@ -99,12 +99,19 @@ def _readme(job: Job, out: Path, report: JsonObject) -> str:
         report=REPORT,
         traces=TRACES,
         sample_count=job.sample_count,
+        how=_how(job),
         job_id=job.id,
         method=job.method,
         seed=job.seed,
         folder=json.dumps(str(out)),
         table=f"\n{markdown_table(rows)}\n\n{measured_on(report)}\n" if rows else "",
     )
+
+
+def _how(job: Job) -> str:
+    if job.selector_id is not None:
+        return f"by what an earlier job learned, selector `{job.selector_id}`, without training"
+    return "against a real reference set"
 
 
 def how_to_open(data: Path | None, server: str) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 DatasetId = NewType("DatasetId", UUID)
 JobId = NewType("JobId", UUID)
 SelectionId = NewType("SelectionId", UUID)
+SelectorId = NewType("SelectorId", UUID)
 
 JsonObject = dict[str, Any]
 """A parsed JSON object, whose values may be anything that JSON holds."""
@@ -162,7 +163,7 @@ class Job:
     id: JobId
     state: JobState
     synthetic_id: DatasetId
-    reference_id: DatasetId
+    reference_id: DatasetId | None
     test_id: DatasetId | None
     method: str
     config: JsonObject
@@ -170,6 +171,7 @@ class Job:
     attempt: int
     fraction: float
     created_at: datetime
+    selector_id: SelectorId | None = None
     queue_position: int | None = None
     phase: str | None = None
     step: int | None = None
@@ -264,4 +266,19 @@ class Selection:
     name: str
     rule: SelectionRule
     kept_count: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Selector:
+    """What a finished job learned, ready to score samples that it never saw."""
+
+    id: SelectorId
+    job_id: JobId | None
+    method: str
+    encoder: str
+    modality: str
+    input_shape: list[int] | None
+    class_names: list[str]
+    sample_count: int
     created_at: datetime

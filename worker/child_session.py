@@ -55,7 +55,8 @@ def run_session(report_descriptor: int) -> None:
     from worker.device import count_processes  # noqa: PLC0415
 
     count = count_processes(settings.devices, settings.train_processes)
-    if count > 1:
+    # A stored selector trains nothing that could be shared.
+    if count > 1 and start.claim.selector_id is None:
         from worker.rank_launcher import run_ranks  # noqa: PLC0415
 
         run_ranks(start, count, report_descriptor=report_descriptor, should_stop=should_stop)

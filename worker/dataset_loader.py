@@ -1,27 +1,21 @@
-"""Reads normalised datasets into the arrays that a run learns from."""
+"""Loads the datasets of a job: what the database says of them, their arrays, their classes."""
 
-import io
-import math
 import mmap
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NewType, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from PIL import Image
 from sqlalchemy import Engine
 
 from curation.database import unit_of_work
 from curation.datasets import get_dataset
 from curation.errors import InvalidInputError, NotFoundError
 from curation.feature_columns import (
-    FeatureColumn,
     check_columns_agree,
     columns_from_json,
     merged_columns,
@@ -30,25 +24,35 @@ from curation.identifiers import DatasetId, WorkspaceId
 from curation.jobs import Claim
 from curation.models import Dataset, DatasetState, Modality
 from curation.objects import ObjectStore
-from curation.sample_files import EMBEDDING_COLUMN, IMAGE_COLUMN, TEXT_COLUMN
 from mts_core.pipeline import CurationData
+from mts_core.selector_scoring import UnseenSamples
+from worker.sample_arrays import (
+    ClassMap,
+    InvalidDataError,
+    LoadedSet,
+    SetFacts,
+    array_file_of,
+    load_set,
+    payload_of,
+)
 from worker.table_arrays import TableReader
-
-BATCH_ROWS: Final = 1024
-_RELEASE_ROWS: Final = 64 * BATCH_ROWS
-_IMAGE_FORMATS: Final = ("PNG", "JPEG", "WEBP")
-_MODES: Final = {1: "L", 3: "RGB"}
-
-Inputs: TypeAlias = NDArray[np.generic]
-ClassMap = NewType("ClassMap", NDArray[np.int64])
 
 
 class DatasetMissingError(Exception):
     """A dataset of the job, or its content, is no longer there."""
 
 
-class InvalidDataError(Exception):
-    """A dataset cannot be trained on as it is; the message says why and is safe to show."""
+@dataclass(frozen=True)
+class PoolRows:
+    """What results say of each sample beside its score.
+
+    Attributes:
+        sample_ids: Names, by position.
+        labels: [sample], int64, index into the dataset's class names.
+    """
+
+    sample_ids: pa.ChunkedArray
+    labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -57,57 +61,30 @@ class LoadedSamples:
 
     Attributes:
         data: Arrays to learn from.
-        sample_ids: Names of the pool's samples, by position.
+        pool_rows: Names and labels of the pool's samples.
+        class_names: Names of the classes, by label.
         mappings: Files behind the inputs that are mapped instead of held.
     """
 
     data: CurationData
-    sample_ids: pa.ChunkedArray
-    mappings: tuple[mmap.mmap, ...] = ()
-
-    def release_mapped(self) -> None:
-        """Let go of the memory of mapped inputs; what is read again comes back from the file."""
-        for mapping in self.mappings:
-            mapping.madvise(mmap.MADV_DONTNEED)
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What the database says about one dataset."""
-
-    role: str
-    digest: str
-    modality: Modality
-    sample_count: int
-    input_shape: tuple[int, ...]
+    pool_rows: PoolRows
     class_names: tuple[str, ...]
-    feature_columns: tuple[FeatureColumn, ...]
+    mappings: tuple[mmap.mmap, ...]
 
 
 @dataclass(frozen=True)
-class _Payload:
-    """How the inputs of one set are read.
+class LoadedUnseen:
+    """What a selector's run needs of its dataset.
 
     Attributes:
-        columns: Columns of the normalised file.
-        shape: Shape of one input.
-        dtype: Type of an input's values.
-        decode: Returns the inputs of a batch of rows.
+        samples: Arrays to score; labels count the selector's classes.
+        pool_rows: Names and labels of the samples; these labels count the dataset's own classes.
+        mappings: Files behind the inputs that are mapped instead of held.
     """
 
-    columns: Sequence[str]
-    shape: tuple[int, ...]
-    dtype: type[np.generic]
-    decode: Callable[[pa.RecordBatch], Inputs]
-
-
-@dataclass(frozen=True)
-class _LoadedSet:
-    inputs: Inputs
-    labels: NDArray[np.int64]
-    is_real: NDArray[np.bool_]
-    sample_ids: pa.ChunkedArray
-    mapping: mmap.mmap | None
+    samples: UnseenSamples
+    pool_rows: PoolRows
+    mappings: tuple[mmap.mmap, ...]
 
 
 def load_samples(
@@ -133,6 +110,8 @@ def load_samples(
         DatasetMissingError: A dataset or its samples are not there any more.
         InvalidDataError: Shapes or classes of the sets do not fit together.
     """
+    if claim.reference_id is None:
+        raise DatasetMissingError("The job names no reference dataset.")
     pool_facts = _facts(engine, claim.workspace_id, claim.synthetic_id, "synthetic")
     reference_facts = _facts(engine, claim.workspace_id, claim.reference_id, "reference")
     test_facts = (
@@ -143,13 +122,12 @@ def load_samples(
         _check_same_kind(pool_facts, facts)
     table = _table_reader([pool_facts, *others])
 
-    def load(facts: _Facts) -> _LoadedSet:
+    def load(facts: SetFacts) -> LoadedSet:
         class_map = match_classes(facts.class_names, pool_facts.class_names, role=facts.role)
-        payload = _payload(facts, table)
-        is_mapped = _size_bytes(facts, payload) > memory_map_bytes
-        array_file = scratch / f"{facts.role}.array" if is_mapped else None
+        payload = payload_of(facts, table)
+        array_file = array_file_of(facts, payload, scratch, memory_map_bytes)
         with _samples_file(store, facts) as path:
-            return _load_set(path, facts, payload, class_map=class_map, array_file=array_file)
+            return load_set(path, facts, payload, class_map=class_map, array_file=array_file)
 
     pool, reference = load(pool_facts), load(reference_facts)
     test = None if test_facts is None else load(test_facts)
@@ -165,10 +143,62 @@ def load_samples(
         class_count=len(pool_facts.class_names),
         table_columns=None if table is None else table.table_columns,
     )
-    mappings = tuple(
-        part.mapping for part in (pool, reference, test) if part and part.mapping is not None
+    return LoadedSamples(
+        data=data,
+        pool_rows=PoolRows(pool.sample_ids, pool.labels),
+        class_names=pool_facts.class_names,
+        mappings=_mappings(pool, reference, test),
     )
-    return LoadedSamples(data=data, sample_ids=pool.sample_ids, mappings=mappings)
+
+
+def load_unseen(  # noqa: PLR0913 - as `load_samples`, and the selector's classes.
+    engine: Engine,
+    store: ObjectStore,
+    claim: Claim,
+    *,
+    class_names: Sequence[str],
+    scratch: Path,
+    memory_map_bytes: int,
+) -> LoadedUnseen:
+    """Return the samples that a selector is to score, with classes matched by name.
+
+    Args:
+        engine: The database.
+        store: Where the samples lie.
+        claim: The attempt; names the dataset.
+        class_names: The selector's classes, by its labels.
+        scratch: Folder for mapped arrays.
+        memory_map_bytes: Inputs larger than this are mapped from a file instead of held.
+
+    Raises:
+        DatasetMissingError: The dataset or its samples are not there any more.
+        InvalidDataError: The selector does not know one of its classes.
+    """
+    facts = _facts(engine, claim.workspace_id, claim.synthetic_id, "synthetic")
+    unknown = [name for name in facts.class_names if name not in class_names]
+    if unknown:
+        raise InvalidDataError(f"The selector does not know these classes: {', '.join(unknown)}.")
+    places = np.array([class_names.index(name) for name in facts.class_names], dtype=np.int64)
+    payload = payload_of(facts, _table_reader([facts]))
+    array_file = array_file_of(facts, payload, scratch, memory_map_bytes)
+    own = ClassMap(np.arange(len(facts.class_names), dtype=np.int64))
+    with _samples_file(store, facts) as path:
+        pool = load_set(path, facts, payload, class_map=own, array_file=array_file)
+    return LoadedUnseen(
+        samples=UnseenSamples(pool.inputs, places[pool.labels], pool.is_real),
+        pool_rows=PoolRows(pool.sample_ids, pool.labels),
+        mappings=_mappings(pool),
+    )
+
+
+def release_mapped(mappings: Sequence[mmap.mmap]) -> None:
+    """Let go of the memory of mapped inputs; what is read again comes back from the file.
+
+    Args:
+        mappings: Files behind inputs.
+    """
+    for mapping in mappings:
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def match_classes(names: Sequence[str], pool_names: Sequence[str], *, role: str) -> ClassMap:
@@ -191,7 +221,11 @@ def match_classes(names: Sequence[str], pool_names: Sequence[str], *, role: str)
     return ClassMap(np.array([index[name] for name in names], dtype=np.int64))
 
 
-def _facts(engine: Engine, workspace_id: WorkspaceId, dataset_id: DatasetId, role: str) -> _Facts:
+def _mappings(*sets: LoadedSet | None) -> tuple[mmap.mmap, ...]:
+    return tuple(part.mapping for part in sets if part and part.mapping is not None)
+
+
+def _facts(engine: Engine, workspace_id: WorkspaceId, dataset_id: DatasetId, role: str) -> SetFacts:
     with unit_of_work(engine) as session:
         try:
             row = get_dataset(session, workspace_id, dataset_id)
@@ -200,11 +234,11 @@ def _facts(engine: Engine, workspace_id: WorkspaceId, dataset_id: DatasetId, rol
         return _checked_facts(row, role)
 
 
-def _checked_facts(row: Dataset, role: str) -> _Facts:
+def _checked_facts(row: Dataset, role: str) -> SetFacts:
     if row.state != DatasetState.READY:
         raise InvalidDataError(f"The {role} dataset is not ready.")
     # The database's constraints promise these of a ready dataset.
-    return _Facts(
+    return SetFacts(
         role=role,
         digest=_present(row.samples_digest),
         modality=_present(row.modality),
@@ -221,7 +255,7 @@ def _present(value: Any) -> Any:  # Any: whatever the nullable column holds.
     return value
 
 
-def _check_same_kind(pool: _Facts, other: _Facts) -> None:
+def _check_same_kind(pool: SetFacts, other: SetFacts) -> None:
     if other.modality != pool.modality:
         raise InvalidDataError(
             f"The synthetic set holds {pool.modality} samples and the {other.role} set "
@@ -250,141 +284,15 @@ def _check_reference_classes(labels: NDArray[np.int64], class_names: Sequence[st
         )
 
 
-def _table_reader(sets: Sequence[_Facts]) -> TableReader | None:
+def _table_reader(sets: Sequence[SetFacts]) -> TableReader | None:
     if sets[0].modality is not Modality.TABULAR:
         return None
     return TableReader(merged_columns([facts.feature_columns for facts in sets]))
 
 
-def _payload(facts: _Facts, table: TableReader | None) -> _Payload:
-    if table is not None:
-        shape = (len(table.table_columns),)
-        return _Payload(table.stored_names, shape, np.float64, table.read)
-    match facts.modality:
-        case Modality.IMAGE:
-            return _Payload(
-                [IMAGE_COLUMN],
-                facts.input_shape,
-                np.uint8,
-                lambda batch: _decode_images(batch.column(IMAGE_COLUMN), facts),
-            )
-        case Modality.TEXT:
-            return _Payload([TEXT_COLUMN], (), np.object_, _decode_texts)
-        case _:
-            return _Payload(
-                [EMBEDDING_COLUMN],
-                facts.input_shape,
-                np.float32,
-                lambda batch: _decode_embeddings(batch.column(EMBEDDING_COLUMN), facts),
-            )
-
-
-def _size_bytes(facts: _Facts, payload: _Payload) -> int:
-    if payload.dtype is np.object_:
-        # Texts are Python's own objects, which no file can be mapped to.
-        return 0
-    return facts.sample_count * math.prod(payload.shape) * np.dtype(payload.dtype).itemsize
-
-
 @contextmanager
-def _samples_file(store: ObjectStore, facts: _Facts) -> Iterator[Path]:
+def _samples_file(store: ObjectStore, facts: SetFacts) -> Iterator[Path]:
     if not store.exists(facts.digest):
         raise DatasetMissingError(f"The samples of the {facts.role} dataset are gone.")
     with store.local_path(facts.digest) as path:
         yield path
-
-
-def _load_set(
-    path: Path,
-    facts: _Facts,
-    payload: _Payload,
-    *,
-    class_map: ClassMap,
-    array_file: Path | None,
-) -> _LoadedSet:
-    inputs, mapping = _allocate((facts.sample_count, *payload.shape), payload.dtype, array_file)
-    labels = np.empty(facts.sample_count, dtype=np.int64)
-    is_real = np.empty(facts.sample_count, dtype=np.bool_)
-    sample_ids: list[pa.Array] = []
-    columns = ["sample_id", "label", "is_real", *payload.columns]
-    start = 0
-    # Buffering ahead would hold the whole file in memory before the first batch.
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-            end = start + batch.num_rows
-            if end > facts.sample_count:
-                raise InvalidDataError(f"The {facts.role} set holds more samples than recorded.")
-            inputs[start:end] = payload.decode(batch)
-            labels[start:end] = class_map[batch.column("label").to_numpy()]
-            is_real[start:end] = batch.column("is_real").to_numpy(zero_copy_only=False)
-            sample_ids.append(batch.column("sample_id"))
-            start = end
-            if mapping is not None and start % _RELEASE_ROWS == 0:
-                # Pages that were written count as this process's memory until they are given up.
-                mapping.madvise(mmap.MADV_DONTNEED)
-    if start != facts.sample_count:
-        raise InvalidDataError(f"The {facts.role} set holds fewer samples than recorded.")
-    names = pa.chunked_array(sample_ids, type=pa.string())
-    return _LoadedSet(inputs, labels, is_real, names, mapping)
-
-
-def _allocate(
-    shape: tuple[int, ...], dtype: type[np.generic], array_file: Path | None
-) -> tuple[Inputs, mmap.mmap | None]:
-    if array_file is None:
-        return np.empty(shape, dtype=dtype), None
-    with array_file.open("w+b") as file:
-        file.truncate(math.prod(shape) * np.dtype(dtype).itemsize)
-        mapping = mmap.mmap(file.fileno(), 0)
-    return np.frombuffer(mapping, dtype=dtype).reshape(shape), mapping
-
-
-def _decode_embeddings(column: pa.Array, facts: _Facts) -> Inputs:
-    values: Inputs = column.flatten().to_numpy()
-    expected = len(column) * facts.input_shape[0]
-    if values.size != expected:
-        raise InvalidDataError(f"The {facts.role} set has embeddings of different lengths.")
-    return values.reshape(len(column), -1)
-
-
-def _decode_texts(batch: pa.RecordBatch) -> Inputs:
-    texts: Inputs = batch.column(TEXT_COLUMN).to_numpy(zero_copy_only=False)
-    return texts
-
-
-def _decode_images(column: pa.Array, facts: _Facts) -> Inputs:
-    return np.stack([decode_image(value.as_buffer(), facts.input_shape) for value in column])
-
-
-def decode_image(content: Any, shape: Sequence[int]) -> NDArray[np.uint8]:  # Any: bytes-like.
-    """Return one image in the form of its dataset.
-
-    Args:
-        content: PNG, JPEG or WebP file, as bytes or a buffer.
-        shape: Channels (1 or 3), height and width of the result; other sizes are resized.
-
-    Returns:
-        [channel, height, width], uint8.
-
-    Raises:
-        InvalidDataError: The file does not decode.
-    """
-    channels, height, width = shape
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            with Image.open(io.BytesIO(content), formats=_IMAGE_FORMATS) as image:
-                pixels = _as_eight_bits(image).convert(_MODES[channels])
-        except (OSError, SyntaxError, Warning, Image.DecompressionBombError) as error:
-            raise InvalidDataError("A stored image does not decode.") from error
-    if pixels.size != (width, height):
-        pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
-    array = np.asarray(pixels, dtype=np.uint8).reshape(height, width, channels)
-    return np.ascontiguousarray(array.transpose(2, 0, 1))
-
-
-def _as_eight_bits(image: Image.Image) -> Image.Image:
-    # Pillow would clip sixteen bits to eight, and so make nearly every grey white.
-    if not image.mode.startswith("I;16"):
-        return image
-    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

@@ -10,9 +10,10 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from curation.jobs import FailureReason
 from mts_core.errors import ConfigError, MissingClassError, NonFiniteError
 from worker.child_link import Failed, Interrupted
-from worker.dataset_loader import DatasetMissingError, InvalidDataError
+from worker.dataset_loader import DatasetMissingError
 from worker.device import DeviceError
 from worker.outcomes import out_of_memory_detail
+from worker.sample_arrays import InvalidDataError
 
 # These errors carry sentences that are written for the user. All others may quote data or paths,
 # so only their type is told, and the rest stays in the log.

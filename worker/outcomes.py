@@ -131,7 +131,10 @@ def _ending(return_code: int) -> str:
 
 def out_of_memory_detail(config: Mapping[str, Any]) -> str:  # Any: a JSON object.
     """Return the sentence that says which setting to turn when memory ran out."""
-    micro_batch = config.get("micro_batch_size")
+    if "micro_batch_size" not in config:
+        # A selector scores in small parts already.
+        return "Memory ran out. Give the worker more memory."
+    micro_batch = config["micro_batch_size"]
     if micro_batch is not None:
         return (
             f"Memory ran out. Set micro_batch_size below {micro_batch} (results stay the same), "

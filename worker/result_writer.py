@@ -15,9 +15,10 @@ from curation.errors import ClaimLostError
 from curation.jobs import Claim
 from curation.objects import ObjectStore, StoredObject
 from curation.results import ResultRows, TraceSeries, finish_job, stage_results
+from curation.selectors import NewSelector
 from mts_core.errors import NonFiniteError
 from mts_core.pipeline import CurationResult
-from worker.dataset_loader import LoadedSamples
+from worker.dataset_loader import PoolRows
 
 FEATURES_KIND: Final = "features"
 FEATURE_NAMES_KIND: Final = "feature_names"
@@ -32,8 +33,9 @@ def write_result(  # noqa: PLR0913 - a result has as many parts.
     store: ObjectStore,
     claim: Claim,
     *,
-    samples: LoadedSamples,
+    rows: PoolRows,
     result: CurationResult,
+    selector: NewSelector | None,
     seconds_by_phase: Callable[[], Mapping[str, float]],
     clock: Clock,
 ) -> bool:
@@ -46,8 +48,9 @@ def write_result(  # noqa: PLR0913 - a result has as many parts.
         engine: The database.
         store: Where the features go.
         claim: The attempt under whose token everything is written.
-        samples: The samples of the run.
+        rows: The samples of the run.
         result: What the run found.
+        selector: What was distilled from the scores, or None.
         seconds_by_phase: Called once the rows are staged.
         clock: The time.
 
@@ -56,7 +59,7 @@ def write_result(  # noqa: PLR0913 - a result has as many parts.
     """
     objects = _store_features(store, result)
     try:
-        staged = stage_results(engine, claim, _result_rows(samples, result))
+        staged = stage_results(engine, claim, _result_rows(rows, result))
     except ClaimLostError:
         return False
     report = {**result.report, SECONDS_KEY: dict(seconds_by_phase())}
@@ -69,6 +72,7 @@ def write_result(  # noqa: PLR0913 - a result has as many parts.
             traces=_trace_series(result),
             report=report,
             objects=objects,
+            selector=selector,
             now=clock(),
         )
 
@@ -85,13 +89,13 @@ def _store_features(store: ObjectStore, result: CurationResult) -> dict[str, Sto
     return {FEATURES_KIND: features, FEATURE_NAMES_KIND: names}
 
 
-def _result_rows(samples: LoadedSamples, result: CurationResult) -> Iterator[ResultRows]:
-    labels = samples.data.pool_labels
+def _result_rows(rows: PoolRows, result: CurationResult) -> Iterator[ResultRows]:
+    labels = rows.labels
     for start in range(0, len(labels), _BATCH_ROWS):
         part = slice(start, min(start + _BATCH_ROWS, len(labels)))
         yield ResultRows(
             first_position=start,
-            sample_ids=samples.sample_ids.slice(start, part.stop - start).to_pylist(),
+            sample_ids=rows.sample_ids.slice(start, part.stop - start).to_pylist(),
             labels=labels[part],
             scores=result.scores[part],
             weights=result.weights[part],

@@ -1,20 +1,31 @@
-"""Trains one attempt in the child process: load, encode, train, evaluate, write."""
+"""Runs one attempt in the child process: load, encode, train, evaluate, distil, write."""
 
 import dataclasses
+import mmap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
 import structlog
+import torch
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from curation.clock import utc_now
 from curation.database import create_database_engine, unit_of_work
+from curation.identifiers import SelectorId
 from curation.jobs import Claim, newest_checkpoint, register_checkpoint
 from curation.objects import ObjectMissingError, ObjectStore, open_object_store
+from curation.selectors import NewSelector, get_selector
+from mts_core.distillation import (
+    DistillationReport,
+    FinishedRun,
+    distil,
+    finished_run,
+    is_distillable,
+)
 from mts_core.errors import CheckpointError, RankLostError
 from mts_core.pipeline import (
     CurationResult,
@@ -25,6 +36,8 @@ from mts_core.pipeline import (
     run_pipeline,
     save_pipeline_state,
 )
+from mts_core.selector import load_selector, save_selector
+from mts_core.selector_scoring import run_selector
 from worker.child_link import (
     CheckpointSaved,
     ChildMessage,
@@ -35,7 +48,7 @@ from worker.child_link import (
     Verdict,
 )
 from worker.crew import NO_CREW, Crew
-from worker.dataset_loader import LoadedSamples, load_samples
+from worker.dataset_loader import PoolRows, load_samples, load_unseen, release_mapped
 from worker.device import choose_device, describe_device, set_up_torch
 from worker.failures import failure_of
 from worker.phase_clock import PhaseClock
@@ -43,9 +56,11 @@ from worker.result_writer import write_result
 from worker.settings import WorkerSettings
 
 LOAD_PHASE: Final = "load"
+DISTIL_PHASE: Final = "distil"
 WRITE_PHASE: Final = "write"
-# Shares of loading and writing in the time of a run; the pipeline tells its own fraction.
+# Shares of loading, distilling and writing in the time of a run; the pipeline tells its own part.
 _LOADED_FRACTION: Final = 0.02
+_DISTILLING_FRACTION: Final = 0.95
 _WRITING_FRACTION: Final = 0.98
 _PROGRESS_SECONDS: Final = 0.2
 # Saving may take this part of the time at most, however large the state is.
@@ -136,12 +151,39 @@ def _train_and_write(context: RunContext) -> None:
     clock = PhaseClock(time.monotonic)
     teller = _ProgressTeller(context, clock, describe_device(device))
     teller.tell_phase(LOAD_PHASE, fraction=0.0)
+    if claim.selector_id is None:
+        finished = _train(context, device, clock=clock, teller=teller)
+    else:
+        finished = _score(context, claim.selector_id, device, clock=clock, teller=teller)
+    teller.tell_phase(WRITE_PHASE, fraction=_WRITING_FRACTION)
+    _write(context, finished, clock)
+
+
+@dataclass(frozen=True)
+class _FinishedWork:
+    """What is to be written.
+
+    Attributes:
+        rows: The samples of the run.
+        result: What the run found.
+        selector: What was distilled from the scores, or None.
+    """
+
+    rows: PoolRows
+    result: CurationResult
+    selector: NewSelector | None
+
+
+def _train(
+    context: RunContext, device: torch.device, *, clock: PhaseClock, teller: "_ProgressTeller"
+) -> _FinishedWork:
+    claim = context.claim
     samples = load_samples(
         context.engine,
         context.store,
         claim,
         scratch=context.scratch,
-        memory_map_bytes=settings.memory_map_bytes,
+        memory_map_bytes=context.settings.memory_map_bytes,
     )
     resume = _newest_state(context, clock)
     clock.spend(LOAD_PHASE)
@@ -151,16 +193,72 @@ def _train_and_write(context: RunContext) -> None:
         seed=claim.seed,
         device=device,
         resume=resume,
-        ranks=crew.join(device),
+        ranks=context.crew.join(device),
     )
-    result = _follow(context, samples, reports, clock=clock, teller=teller)
-    teller.tell_phase(WRITE_PHASE, fraction=_WRITING_FRACTION)
-    _write(context, samples, result, clock)
+    result = _follow(context, samples.mappings, reports, clock=clock, teller=teller)
+    if not is_distillable(result):
+        # Its report names the encoder that was made by the run's own inputs.
+        log.info("no_selector_left", encoder=result.report["config"]["encoder"])
+        return _FinishedWork(samples.pool_rows, result, selector=None)
+    run = finished_run(samples.data, result, class_names=samples.class_names, method=claim.method)
+    selector = _distil(context, run, clock=clock, teller=teller)
+    return _FinishedWork(samples.pool_rows, result, selector)
 
 
-def _write(
-    context: RunContext, samples: LoadedSamples, result: CurationResult, clock: PhaseClock
-) -> None:
+def _distil(
+    context: RunContext, run: FinishedRun, *, clock: PhaseClock, teller: "_ProgressTeller"
+) -> NewSelector:
+    """Distil the scores into a selector, store its file and return it.
+
+    Raises:
+        StoppedError: The supervisor asked for the end; the next attempt distils anew.
+    """
+    selector = None
+    for report in distil(run, seed=context.claim.seed):
+        if context.should_stop():
+            raise StoppedError
+        share = (_WRITING_FRACTION - _DISTILLING_FRACTION) * report.step / report.total_steps
+        teller.tell_step(DISTIL_PHASE, report, fraction=_DISTILLING_FRACTION + share)
+        selector = report.selector
+    if selector is None:
+        raise RuntimeError("The distillation ended without a selector.")
+    path = context.scratch / "selector.safetensors"
+    save_selector(path, selector)
+    stored = context.store.put_file(path)
+    path.unlink()
+    clock.spend(DISTIL_PHASE)
+    return NewSelector(stored, encoder=selector.origin.encoder)
+
+
+def _score(
+    context: RunContext,
+    selector_id: SelectorId,
+    device: torch.device,
+    *,
+    clock: PhaseClock,
+    teller: "_ProgressTeller",
+) -> _FinishedWork:
+    claim = context.claim
+    with unit_of_work(context.engine) as session:
+        digest = get_selector(session, claim.workspace_id, selector_id).digest
+    with context.store.local_path(digest) as path:
+        selector = load_selector(path)
+    unseen = load_unseen(
+        context.engine,
+        context.store,
+        claim,
+        class_names=selector.origin.class_names,
+        scratch=context.scratch,
+        memory_map_bytes=context.settings.memory_map_bytes,
+    )
+    resume = _newest_state(context, clock)
+    clock.spend(LOAD_PHASE)
+    reports = run_selector(selector, unseen.samples, device=device, resume=resume)
+    result = _follow(context, unseen.mappings, reports, clock=clock, teller=teller)
+    return _FinishedWork(unseen.pool_rows, result, selector=None)
+
+
+def _write(context: RunContext, finished: _FinishedWork, clock: PhaseClock) -> None:
     def seconds_by_phase() -> dict[str, float]:
         clock.spend(WRITE_PHASE)
         return clock.seconds_by_phase()
@@ -169,8 +267,9 @@ def _write(
         context.engine,
         context.store,
         context.claim,
-        samples=samples,
-        result=result,
+        rows=finished.rows,
+        result=finished.result,
+        selector=finished.selector,
         seconds_by_phase=seconds_by_phase,
         clock=utc_now,
     )
@@ -198,7 +297,7 @@ def _newest_state(context: RunContext, clock: PhaseClock) -> PipelineState | Non
 
 def _follow(
     context: RunContext,
-    samples: LoadedSamples,
+    mappings: Sequence[mmap.mmap],
     reports: Iterator[PipelineReport],
     *,
     clock: PhaseClock,
@@ -212,7 +311,7 @@ def _follow(
         is_new_phase, phase = report.phase is not phase, report.phase
         if is_new_phase:
             # Heads read the encoded vectors alone; a network reads a batch of images at a time.
-            samples.release_mapped()
+            release_mapped(mappings)
             context.crew.enter_phase(report)
         if report.result is not None:
             return report.result
@@ -239,11 +338,16 @@ class _ProgressTeller:
         """Tell that a phase begins which counts no steps."""
         self._send(phase, fraction=fraction, step=0, total_steps=1)
 
+    def tell_step(self, phase: str, report: DistillationReport, *, fraction: float) -> None:
+        """Tell how far a phase is that follows the pipeline, unless something was told just now."""
+        if time.monotonic() - self._told_at >= _PROGRESS_SECONDS:
+            self._send(phase, fraction=fraction, step=report.step, total_steps=report.total_steps)
+
     def tell(self, report: PipelineReport, *, is_urgent: bool) -> None:
         """Tell what the pipeline reports, unless something was told just now."""
         if not is_urgent and time.monotonic() - self._told_at < _PROGRESS_SECONDS:
             return
-        share = _WRITING_FRACTION - _LOADED_FRACTION
+        share = _DISTILLING_FRACTION - _LOADED_FRACTION
         self._send(
             report.phase,
             fraction=_LOADED_FRACTION + share * report.fraction,

@@ -57,8 +57,11 @@ class JobView(ResponseModel):
     state: JobState
     queue_position: int | None = Field(description="1 is next; null unless queued, and in lists.")
     synthetic_id: Identifier
-    reference_id: Identifier
+    reference_id: Identifier | None = Field(description="Null where a selector scores.")
     test_id: Identifier | None
+    selector_id: Identifier | None = Field(
+        description="The selector that scores; such a job trains nothing and is of method selector."
+    )
     method: str
     config: dict[str, JsonValue] = Field(description="The settings in full, defaults filled in.")
     seed: int
@@ -87,6 +90,7 @@ class JobView(ResponseModel):
             synthetic_id=row.synthetic_id,
             reference_id=row.reference_id,
             test_id=row.test_id,
+            selector_id=row.selector_id,
             method=row.method,
             config=row.config,
             seed=row.seed,

@@ -1,7 +1,15 @@
 """Maps inputs to vectors in which distance means likeness."""
 
-from mts_core.encoders.choice import choose_encoder, make_encoder
+from mts_core.encoders.choice import choose_encoder, is_fitted, make_encoder, make_fixed_encoder
 from mts_core.encoders.conditioning import Conditioning, fit_conditioning
 from mts_core.encoders.protocol import Encoder
 
-__all__ = ["Conditioning", "Encoder", "choose_encoder", "fit_conditioning", "make_encoder"]
+__all__ = [
+    "Conditioning",
+    "Encoder",
+    "choose_encoder",
+    "fit_conditioning",
+    "is_fitted",
+    "make_encoder",
+    "make_fixed_encoder",
+]

@@ -39,6 +39,11 @@ _CANDIDATES: Final[Mapping[InputKind, Sequence[EncoderChoice]]] = MappingProxyTy
 )
 """Encoders that read a kind of input; `auto` compares them all."""
 
+_FITTED: Final = frozenset(
+    {EncoderChoice.TABLE_SCALED, EncoderChoice.TABLE_QUANTILES, EncoderChoice.TFIDF_SVD}
+)
+"""Encoders that learn from a run's inputs, so that their names alone do not make them again."""
+
 _LIBRARIES: Final[Mapping[InputKind, Library]] = MappingProxyType(
     {InputKind.IMAGE: Library.TIMM, InputKind.TEXT: Library.SENTENCE_TRANSFORMERS}
 )
@@ -89,6 +94,15 @@ def reference_log_loss(raw: NDArray[np.float32], data: CurationData) -> float:
     return leave_one_out_log_loss(conditioned, data.reference_labels, data.class_count)
 
 
+def is_fitted(name: EncoderChoice | LibraryModel) -> bool:
+    """Return whether an encoder learns from a run's inputs.
+
+    Args:
+        name: Any choice but auto.
+    """
+    return name in _FITTED
+
+
 def make_encoder(
     name: EncoderChoice | LibraryModel, data: CurationData, *, seed: int, device: torch.device
 ) -> Encoder:
@@ -104,19 +118,46 @@ def make_encoder(
         ConfigError: The encoder does not read this kind of input, or the worker does not have it.
     """
     _check_reads(name, data.kind)
+    if name is EncoderChoice.TFIDF_SVD:
+        return WordCountEncoder(fit_sample(data, seed), seed=derive_seed(seed, "tfidf_svd"))
+    if is_fitted(name):
+        rows = fit_sample(data, seed).astype(np.float64)
+        return TableEncoder(NumberScaling(str(name)), data.table_columns or (), rows)
+    return make_fixed_encoder(name, data.pool_inputs.shape[1:], device=device)
+
+
+def make_fixed_encoder(
+    name: EncoderChoice | LibraryModel, input_shape: tuple[int, ...], *, device: torch.device
+) -> Encoder:
+    """Return an encoder that its name alone makes, the same in every run.
+
+    Args:
+        name: A choice that reads such inputs and is not fitted on them.
+        input_shape: (channel, height, width) of an image, (dimension,) of an embedding, or () of a
+            text.
+        device: Where to encode.
+
+    Raises:
+        ConfigError: The worker does not have it, or a run's inputs make it.
+    """
     if isinstance(name, LibraryModel):
         return _library_encoder(name, device)
-    shape = data.pool_inputs.shape[1:]
-    match data.kind:
-        case InputKind.IMAGE:
-            return _image_encoder(name, shape, device)
-        case InputKind.TABLE:
-            rows = fit_sample(data, seed).astype(np.float64)
-            return TableEncoder(NumberScaling(name), data.table_columns or (), rows)
-        case InputKind.TEXT:
-            return _text_encoder(name, data, seed=seed, device=device)
-        case InputKind.EMBEDDING:
-            return IdentityEncoder(shape[0])
+    match name:
+        case EncoderChoice.IDENTITY:
+            return IdentityEncoder(input_shape[0])
+        case EncoderChoice.HOG:
+            return GradientEncoder()
+        case EncoderChoice.PIXELS_PCA:
+            return PixelEncoder(_image_shape(input_shape))
+        case EncoderChoice.EFFICIENTNET_LITE0:
+            return EfficientNetLite0Encoder(_image_shape(input_shape), device)
+        case EncoderChoice.MINILM:
+            # Loading transformers takes seconds and memory, which only texts are worth.
+            from mts_core.encoders.sentences import load_minilm  # noqa: PLC0415
+
+            return load_minilm(device)
+        case _:
+            raise ConfigError(f"Encoder {name} is made by a run's inputs.", field="encoder")
 
 
 def _check_reads(name: EncoderChoice | LibraryModel, kind: InputKind) -> None:
@@ -130,24 +171,9 @@ def _check_reads(name: EncoderChoice | LibraryModel, kind: InputKind) -> None:
         )
 
 
-def _image_encoder(name: EncoderChoice, shape: tuple[int, ...], device: torch.device) -> Encoder:
-    if name is EncoderChoice.HOG:
-        return GradientEncoder()
+def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     channels, height, width = shape
-    if name is EncoderChoice.PIXELS_PCA:
-        return PixelEncoder((channels, height, width))
-    return EfficientNetLite0Encoder((channels, height, width), device)
-
-
-def _text_encoder(
-    name: EncoderChoice, data: CurationData, *, seed: int, device: torch.device
-) -> Encoder:
-    if name is EncoderChoice.TFIDF_SVD:
-        return WordCountEncoder(fit_sample(data, seed), seed=derive_seed(seed, "tfidf_svd"))
-    # Loading transformers takes seconds and memory, which only texts are worth.
-    from mts_core.encoders.sentences import load_minilm  # noqa: PLC0415
-
-    return load_minilm(device)
+    return channels, height, width
 
 
 def _library_encoder(model: LibraryModel, device: torch.device) -> Encoder:

@@ -33,6 +33,7 @@ from curation.database import unit_of_work
 from curation.identifiers import JobId, WorkspaceId
 from curation.models import Role
 from curation.objects import LocalObjectStore
+from curation.selectors import NewSelector
 from curation.settings import CurationSettings
 
 
@@ -170,6 +171,7 @@ def finished(engine: Engine, object_store: LocalObjectStore, claim: jobs.Claim) 
             traces={"classifier_loss": results.TraceSeries([0, 10], [2.0, math.nan])},
             report={"rows": [], "recommendation": "mts_weighted"},
             objects=objects,
+            selector=NewSelector(object_store.put_bytes(b"a selector"), encoder="identity"),
             now=datetime.now(UTC),
         )
     return Finished(job_id=claim.job_id, rows=rows, features=features)

@@ -8,6 +8,7 @@ import pytest
 import schemathesis
 from callers import Finished, Sets, bearer, served
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import booleans
@@ -57,13 +58,17 @@ class Sender:
 
 
 @pytest.fixture
-def sender(app: FastAPI, key: str, finished: Finished, sets: Sets) -> Iterator[Sender]:
+def sender(
+    app: FastAPI, client: TestClient, key: str, finished: Finished, sets: Sets
+) -> Iterator[Sender]:
+    selector_id = client.get("/v1/selectors").json()["items"][0]["id"]
     known = {
         "job_id": str(finished.job_id),
         "dataset_id": str(sets.synthetic_id),
         "synthetic_id": str(sets.synthetic_id),
         "reference_id": str(sets.reference_id),
         "test_id": None,
+        "selector_id": selector_id,
     }
     with served(app) as address:
         yield Sender(address, key, known)

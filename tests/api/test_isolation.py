@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 # What a stranger sends is well formed, so that only the missing right stands in the way.
 BODIES = {
     "create_selection": {"name": "mine", "rule": {"kind": "suggested"}},
+    "score_dataset": {"dataset_id": "0190f000-0000-7000-8000-000000000000"},
 }
 QUERIES = {"upload_content": {"file_name": "a.csv"}}
 VALUES = {"file_format": "csv", "position": "0"}
@@ -27,6 +28,7 @@ def test_every_route_hides_other_workspaces(
         "job_id": job["id"],
         "dataset_id": job["synthetic_id"],
         "selection_id": selection["id"],
+        "selector_id": client.get("/v1/selectors").json()["items"][0]["id"],
     }
     tried = 0
     for path, operations in app.openapi()["paths"].items():
@@ -48,7 +50,7 @@ def test_every_route_hides_other_workspaces(
     assert client.get(f"/v1/jobs/{finished.job_id}").json() == job
 
 
-@pytest.mark.parametrize("path", ["/v1/datasets", "/v1/jobs"])
+@pytest.mark.parametrize("path", ["/v1/datasets", "/v1/jobs", "/v1/selectors"])
 def test_lists_hold_only_the_callers_rows(
     stranger: TestClient, client: TestClient, finished: Finished, path: str
 ) -> None:

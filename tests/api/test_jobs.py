@@ -241,5 +241,5 @@ def test_schema_of_settings_names_default_range_and_help(client: TestClient) -> 
 
 def test_every_method_has_a_schema_of_its_own(client: TestClient) -> None:
     methods = client.get("/v1/job-config-schema").json()["methods"]
-    assert list(methods) == ["winnow", "mts", "meta_weight_net"]
+    assert list(methods) == ["winnow", "mts", "meta_weight_net", "tess"]
     assert all(schema["title"] == name for name, schema in methods.items())

@@ -35,7 +35,8 @@ def test_operations_are_those_that_clients_are_made_from(
         "retry_job", "watch_job", "get_job_config_schema", "list_weights", "download_weights",
         "get_traces", "get_report", "get_histogram", "get_sample", "create_selection",
         "list_selections", "get_selection", "download_job_manifest",
-        "download_selection_manifest", "get_health", "get_readiness", "get_metrics",
+        "download_selection_manifest", "list_selectors", "get_selector", "delete_selector",
+        "score_dataset", "get_health", "get_readiness", "get_metrics",
     }  # fmt: skip
 
 

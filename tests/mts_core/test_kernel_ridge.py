@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from mts_core.kernel_ridge import leave_one_out_log_loss
+from mts_core.kernel_ridge import fit_kernel_posterior, leave_one_out_log_loss
 
 Vectors = NDArray[np.float32]
 
@@ -62,3 +62,27 @@ def test_two_samples_a_class_are_enough() -> None:
 def test_identical_vectors_give_a_finite_loss() -> None:
     labels = np.arange(8) % 2
     assert np.isfinite(leave_one_out_log_loss(np.zeros((8, 3), np.float32), labels, 2))
+
+
+def test_posterior_solves_the_regression_of_the_best_setting() -> None:
+    vectors, labels = _clusters(spread=0.7)
+    posterior = fit_kernel_posterior(vectors, labels, 3)
+    squared = ((vectors[:, None].astype(np.float64) - vectors) ** 2).sum(axis=2)
+    kernel = np.exp(-squared / np.median(squared[np.triu_indices(len(labels), k=1)]))
+    targets = np.eye(3)[labels]
+    losses = {
+        (ridge, temperature): _refitted_loss(vectors, labels, ridge, temperature)
+        for ridge in (1e-3, 1e-2, 1e-1, 1.0)
+        for temperature in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+    }
+    ridge, temperature = min(losses, key=lambda setting: losses[setting])
+    dual = np.linalg.inv(kernel + ridge * np.eye(len(labels))) @ (targets - targets.mean(axis=0))
+    expected = log_softmax(temperature * (targets.mean(axis=0) + kernel @ dual), axis=1)
+    np.testing.assert_allclose(posterior.log_probabilities(vectors), expected, rtol=1e-6)
+
+
+def test_posterior_knows_the_class_of_a_new_sample() -> None:
+    vectors, labels = _clusters(spread=0.2)
+    moved = vectors + np.float32(0.05)
+    found = fit_kernel_posterior(vectors, labels, 3).log_probabilities(moved).argmax(axis=1)
+    np.testing.assert_array_equal(found, labels)

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import Problem, make_problem
 from sklearn.metrics import roc_auc_score
 from torch.func import functional_call
 from torch.nn import functional
+from trainer_problems import Problem, make_problem
 
 from mts_core.config import AlignmentKind, ClassifierKind, MetaInput, MtsConfig
 from mts_core.loss_network import LossNetwork

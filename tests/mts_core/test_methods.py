@@ -25,6 +25,7 @@ SHORT: Mapping[str, Mapping[str, object]] = {
     "winnow": {"steps": 20, "batch_size": 32, "gsnr_every": 10, "landmarks": 16},
     "mts": {"steps": 20, "batch_size": 32, "gsnr_every": 10},
     "meta_weight_net": {"steps": 20, "batch_size": 32, "gsnr_every": 10},
+    "tess": {"steps": 20, "batch_size": 32, "selector_steps": 20},
 }
 """Settings with which a method takes about a second."""
 
@@ -32,6 +33,7 @@ FEATURES: Mapping[str, tuple[str, ...]] = {
     "winnow": (*FEATURE_NAMES, "label_support"),
     "mts": FEATURE_NAMES,
     "meta_weight_net": (*OFFLINE_FEATURE_NAMES, "training_loss"),
+    "tess": (*OFFLINE_FEATURE_NAMES, "reference_first_error_norm"),
 }
 
 

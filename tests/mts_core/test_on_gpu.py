@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import Problem, make_problem
+from trainer_problems import Problem, make_problem
 
 from mts_core.config import AlignmentKind, ClassifierKind, MetaInput, MtsConfig
 from mts_core.scoring import meta_features, score_pool

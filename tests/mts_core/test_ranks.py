@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_problem
 from thread_ranks import ThreadRanks
 from torch import distributed, multiprocessing
+from trainer_problems import make_problem
 
 from mts_core.config import AlignmentKind, ClassifierKind, MtsConfig
 from mts_core.errors import ConfigError

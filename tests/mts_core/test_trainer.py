@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import CLASS_COUNT, Problem, make_problem
 from sklearn.metrics import roc_auc_score
 from torch.func import functional_call
 from torch.nn import functional
+from trainer_problems import CLASS_COUNT, Problem, make_problem
 
 from mts_core.alignment import TangentLine, exact_alignment
 from mts_core.batch_size_choice import BatchSizeChoice, BatchSizeReason

@@ -1,11 +1,13 @@
 """The command line tells an error in one line and by its exit code."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from winnow.cli import run
 from winnow.commands.curate import parse_settings
+from winnow.commands.score import parse_dataset
 from winnow.commands.select import choose_rule
 from winnow.errors import ApiError, InputError, PortInUseError, Problem
 from winnow.exit_codes import ExitCode, exit_code_of
@@ -37,7 +39,17 @@ def test_wrong_usage_exits_with_two() -> None:
 def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == ExitCode.OK
     said = capsys.readouterr().out
-    for word in ("up", "curate", "datasets", "jobs", "select", "download", "Exit codes"):
+    for word in (
+        "up",
+        "curate",
+        "datasets",
+        "jobs",
+        "select",
+        "selectors",
+        "score",
+        "download",
+        "Exit codes",
+    ):
         assert word in said
 
 
@@ -64,6 +76,14 @@ def test_settings_are_json_or_words() -> None:
     }
     with pytest.raises(InputError, match="KEY=VALUE"):
         parse_settings(["steps"])
+
+
+def test_dataset_to_score_is_a_path_or_an_id(tmp_path: Path) -> None:
+    identifier = UUID("0190f000-0000-7000-8000-000000000000")
+    assert parse_dataset(str(tmp_path)) == tmp_path
+    assert parse_dataset(str(identifier)) == identifier
+    with pytest.raises(InputError, match="no dataset's id"):
+        parse_dataset(str(tmp_path / "missing.zip"))
 
 
 def test_options_of_select_name_one_rule() -> None:

@@ -164,7 +164,11 @@ def test_commands_on_a_running_stack_show_select_and_download(folder: Path) -> N
         for line in stack.stdout:
             if line.startswith("Data"):
                 break
-        [job] = [j for j in answer(folder, "jobs", "list") if j["state"] == "succeeded"]
+        [job] = [
+            j
+            for j in answer(folder, "jobs", "list")
+            if j["state"] == "succeeded" and j["reference_id"]
+        ]
         assert answer(folder, "jobs", "show", job["id"])["fraction"] == 1.0
         shown = answer(folder, "datasets", "show", job["synthetic_id"])
         assert shown["dataset"]["sample_count"] == 120
@@ -206,6 +210,36 @@ def run(folder: Path, *arguments: str, code: int = 0) -> str:
 
 def answer(folder: Path, *arguments: str) -> Any:
     return json.loads(run(folder, *arguments, "-o", "json"))
+
+
+@pytest.mark.usefixtures("said")
+def test_new_dataset_is_scored_by_what_the_job_learned(folder: Path) -> None:
+    [selector] = answer(folder, "selectors", "list")
+    assert selector["class_names"] == list(CLASSES)
+    assert answer(folder, "selectors", "show", selector["id"]) == selector
+    write_embeddings(folder / "fresh.npz", per_class=30, seed=9, noise_share=0.3)
+
+    said = run(folder, "score", selector["id"], "fresh.npz", "-o", "scored")
+    assert "Scored: 60 samples" in said
+    manifest = pq.read_table(folder / "scored" / "manifest.parquet")
+    assert manifest.num_rows == 60
+    assert manifest["weight"].to_numpy().mean() == pytest.approx(1.0, abs=1e-5)
+    random = np.random.default_rng(9)
+    random.normal(size=(60, 6))
+    is_noise = random.random(60) < 0.3
+    scores = manifest["score"].to_numpy()
+    assert scores[~is_noise].mean() > scores[is_noise].mean()
+    assert selector["id"] in (folder / "scored" / "README.md").read_text()
+
+    refused = run(folder, "selectors", "delete", selector["id"], code=ExitCode.REFUSED)
+    assert refused.startswith("error: SELECTOR_IN_USE: ")
+    [job] = [j for j in answer(folder, "jobs", "list") if j["method"] == "selector"]
+    again = run(folder, "score", selector["id"], job["synthetic_id"], "-o", "again", "--json")
+    assert json.loads(again)["selector_id"] == selector["id"]
+    for name in ("scored", "again"):
+        assert pq.read_table(folder / name / "manifest.parquet")["score"].to_pylist() == list(
+            scores
+        )
 
 
 def test_refused_setting_is_named_in_the_last_line(folder: Path) -> None:

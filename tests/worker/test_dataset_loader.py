@@ -16,11 +16,11 @@ from curation.jobs import Claim
 from curation.models import Role
 from worker.dataset_loader import (
     DatasetMissingError,
-    InvalidDataError,
     LoadedSamples,
-    decode_image,
     load_samples,
+    release_mapped,
 )
+from worker.sample_arrays import InvalidDataError, decode_image
 
 
 def claim_of(
@@ -64,7 +64,7 @@ def test_samples_arrive_in_order_with_their_names(job_place: JobPlace, tmp_path:
 
     np.testing.assert_array_equal(loaded.data.pool_inputs, pool.embeddings)
     np.testing.assert_array_equal(loaded.data.reference_inputs, reference.embeddings)
-    assert loaded.sample_ids[2049].as_py() == "synthetic/2049"
+    assert loaded.pool_rows.sample_ids[2049].as_py() == "synthetic/2049"
     assert [CLASS_NAMES[label] for label in loaded.data.pool_labels] == list(pool.labels)
     assert not loaded.data.pool_is_real.any()
     assert loaded.data.test_inputs is None
@@ -97,7 +97,7 @@ def test_inputs_above_the_limit_are_mapped_from_the_scratch_folder(
     loaded = load(job_place, claim, tmp_path, memory_map_bytes=pool.embeddings.nbytes - 1)
 
     assert len(loaded.mappings) == 1
-    loaded.release_mapped()
+    release_mapped(loaded.mappings)
     np.testing.assert_array_equal(loaded.data.pool_inputs, pool.embeddings)
 
 

@@ -9,8 +9,9 @@ from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from curation.jobs import FailureReason
 from mts_core.errors import ConfigError, NonFiniteError
 from worker.child_link import Failed, Interrupted
-from worker.dataset_loader import DatasetMissingError, InvalidDataError
+from worker.dataset_loader import DatasetMissingError
 from worker.failures import failure_of
+from worker.sample_arrays import InvalidDataError
 
 CAUSE = Exception("cause")
 

@@ -18,6 +18,7 @@ from worker.outcomes import (
     Released,
     StopReason,
     judge,
+    out_of_memory_detail,
 )
 
 
@@ -102,3 +103,7 @@ def test_own_word_of_a_failing_child_is_kept() -> None:
     verdict = Failed(reason=FailureReason.INVALID_DATA, detail="Shapes differ.")
 
     assert judge(end(verdict=verdict)) == Broken(FailureReason.INVALID_DATA, "Shapes differ.")
+
+
+def test_memory_of_a_scoring_names_no_setting_that_it_lacks() -> None:
+    assert "micro_batch_size" not in out_of_memory_detail({})

@@ -10,16 +10,27 @@ from embedding_jobs import (
     add_dataset,
     make_samples,
     queue_job,
+    queue_score_job,
     queue_tiny_job,
     read_job,
 )
+from text_jobs import add_texts, make_texts
 from training_bench import TrainingBench
 
 from curation.database import unit_of_work
+from curation.identifiers import SelectorId
 from curation.jobs import FailureReason, cancel_job
-from curation.models import JobState, Role
+from curation.models import JobState, Modality, Role
 from curation.results import job_object, report, score_columns, traces
-from worker.child_link import CheckpointSaved, Failed, Finished, ProgressMade, Superseded
+from curation.selectors import list_selectors
+from worker.child_link import (
+    CheckpointSaved,
+    Failed,
+    Finished,
+    ProgressMade,
+    Stopped,
+    Superseded,
+)
 
 
 @pytest.fixture
@@ -49,9 +60,98 @@ def test_run_writes_scores_traces_features_and_report(training: TrainingBench) -
     assert features is not None
     assert names is not None
     with training.place.store.open(features) as stored:
-        assert np.frombuffer(stored.read(), dtype="<f4").reshape(64, 22).dtype == np.float32
+        assert np.frombuffer(stored.read(), dtype="<f4").reshape(64, 23).dtype == np.float32
     with training.place.store.open(names) as stored:
-        assert len(json.load(stored)) == 22
+        assert len(json.load(stored)) == 23
+
+
+def test_run_keeps_a_selector_that_scores_another_dataset(training: TrainingBench) -> None:
+    place = training.place
+    training.run(training.claim(queue_tiny_job(place)))
+    with unit_of_work(place.engine) as session:
+        [selector] = list_selectors(session, place.workspace)
+    assert (selector.class_names, selector.input_shape) == (["ant", "bee"], [6])
+    # The new dataset knows the classes in another order.
+    fresh = add_dataset(
+        place,
+        Role.SYNTHETIC,
+        make_samples(40, seed=5, bad_fraction=0.3),
+        class_names=("bee", "ant"),
+    )
+    job_id = queue_score_job(place, SelectorId(selector.id), fresh)
+
+    assert training.run(training.claim(job_id)) == Finished()
+
+    job = read_job(place, job_id)
+    assert (job.state, job.method, job.sample_count) == (JobState.SUCCEEDED, "selector", 40)
+    is_bad = np.random.default_rng(5)
+    is_bad.normal(size=(40, 6))
+    truth = is_bad.random(40) >= 0.3
+    with unit_of_work(place.engine) as session:
+        columns = score_columns(session, job_id)
+        names = job_object(session, job_id, "feature_names")
+        found = list_selectors(session, place.workspace)
+    assert columns.scores[truth].mean() > columns.scores[~truth].mean()
+    assert (columns.labels == 1).sum() == make_samples(40, seed=5, bad_fraction=0.3).labels.count(
+        "ant"
+    )
+    assert names is not None
+    # Scores of a selector teach no further one.
+    assert [row.id for row in found] == [selector.id]
+
+
+def test_selector_of_texts_scores_texts(training: TrainingBench) -> None:
+    place = training.place
+    taught = queue_job(
+        place,
+        add_texts(place, Role.SYNTHETIC, make_texts(64)),
+        add_texts(place, Role.REFERENCE, make_texts(16)),
+        encoder="minilm",
+    )
+    assert training.run(training.claim(taught)) == Finished()
+    with unit_of_work(place.engine) as session:
+        [selector] = list_selectors(session, place.workspace)
+    assert (selector.modality, selector.input_shape) == (Modality.TEXT, None)
+
+    fresh = add_texts(place, Role.SYNTHETIC, make_texts(20))
+    job_id = queue_score_job(place, SelectorId(selector.id), fresh)
+    assert training.run(training.claim(job_id)) == Finished()
+    with unit_of_work(place.engine) as session:
+        assert score_columns(session, job_id).scores.shape == (20,)
+
+
+def test_run_whose_texts_made_its_encoder_ends_without_a_selector(training: TrainingBench) -> None:
+    place = training.place
+    job_id = queue_job(
+        place,
+        add_texts(place, Role.SYNTHETIC, make_texts(64)),
+        add_texts(place, Role.REFERENCE, make_texts(16)),
+        encoder="tfidf_svd",
+    )
+    assert training.run(training.claim(job_id)) == Finished()
+    assert read_job(place, job_id).state is JobState.SUCCEEDED
+    with unit_of_work(place.engine) as session:
+        assert list_selectors(session, place.workspace) == []
+    phases = {message.phase for message in training.told if isinstance(message, ProgressMade)}
+    assert "distil" not in phases
+
+
+def test_scoring_goes_on_after_a_release(training: TrainingBench) -> None:
+    place = training.place
+    training.run(training.claim(queue_tiny_job(place)))
+    with unit_of_work(place.engine) as session:
+        [selector] = list_selectors(session, place.workspace)
+    fresh = add_dataset(place, Role.SYNTHETIC, make_samples(600, seed=6))
+    whole, stopped = (queue_score_job(place, SelectorId(selector.id), fresh) for _ in range(2))
+    assert training.run(training.claim(whole)) == Finished()
+
+    stops = iter([False, True])
+    assert training.run(training.claim(stopped), should_stop=lambda: next(stops)) == Stopped()
+    training.release(stopped)
+    assert training.run(training.claim(stopped)) == Finished()
+    with unit_of_work(place.engine) as session:
+        first, second = score_columns(session, whole), score_columns(session, stopped)
+    np.testing.assert_array_equal(first.scores, second.scores)
 
 
 def test_run_tells_its_progress_and_saves_at_each_phase(training: TrainingBench) -> None:
@@ -64,6 +164,7 @@ def test_run_tells_its_progress_and_saves_at_each_phase(training: TrainingBench)
     assert [progress[0].phase, progress[-1].phase] == ["load", "write"]
     saved = {message.phase for message in training.told if isinstance(message, CheckpointSaved)}
     assert saved == {"encode", "features", "train"}
+    assert "distil" in {message.phase for message in progress}
 
 
 def test_run_leaves_no_scratch_file(training: TrainingBench) -> None:
