@@ -49,21 +49,20 @@ def lead(
         reports.append(report)
     assert follower is not None
     follower.join()
+    # Both have put something on the desk for the other.
+    assert None not in desk
     return result_of(reports)
 
 
 def assert_close(found: CurationResult, expected: CurationResult) -> None:
-    # Gradients are summed in another order in float32, and grow over the steps.
-    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-3)
+    # Gradients are summed in another order in float32: some units in the last place.
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
     np.testing.assert_array_equal(found.features[:, :13], expected.features[:, :13])
     assert found.traces.keys() == expected.traces.keys()
 
 
 def test_two_ranks_give_the_scores_of_one(data: CurationData, alone: CurationResult) -> None:
-    shared = lead(data, CONFIG)
-    assert_close(shared, alone)
-    # They did share: another order of sums leaves its mark.
-    assert not np.array_equal(shared.scores, alone.scores)
+    assert_close(lead(data, CONFIG), alone)
 
 
 def test_two_ranks_go_on_in_the_middle_of_the_training(
