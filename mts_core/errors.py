@@ -52,3 +52,7 @@ class MissingClassError(MtsError):
 
 class CheckpointError(MtsError):
     """A checkpoint cannot be read, or does not fit the run that wants to resume from it."""
+
+
+class RankLostError(MtsError):
+    """Another process that shares the training ended or cannot be reached."""

@@ -22,6 +22,7 @@ from mts_core.pipeline_report import (
     load_pipeline_state,
     save_pipeline_state,
 )
+from mts_core.ranks import ALONE, Ranks
 from mts_core.selection import TopFraction, rank_scores, select
 from mts_core.setting import AUTO
 from mts_core.stages import EncodeStage, FeatureStage, RunContext, Stage, classifier_sets
@@ -52,18 +53,22 @@ _FEATURE_SAMPLES: Final = 1_000_000
 """Pool samples whose features take as long as all phases of a small pool together."""
 
 
-def run_pipeline(
+def run_pipeline(  # noqa: PLR0913  # What a run begins from, and where it runs.
     data: CurationData,
     config: PipelineConfig,
     *,
     seed: int,
     device: torch.device | str = "cpu",
     resume: PipelineState | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[PipelineReport]:
     """Yield reports of a run; the last one carries the result.
 
     On a CPU with the same number of threads, a run that was resumed from any captured state ends
     with the same result, bit by bit, as one that was never stopped.
+
+    Several processes may share the phase of training: it begins with a report whose state the
+    others resume from, and after which all of them have to go on.
 
     Args:
         data: Pool, reference set and optional test set.
@@ -71,15 +76,17 @@ def run_pipeline(
         seed: Seed of every random draw of the run.
         device: Where to compute.
         resume: State captured by an earlier run on the same data, config and seed.
+        ranks: The processes that share the training; none of the other phases.
 
     Raises:
         ConfigError: The settings do not fit the data.
         MissingClassError: The reference set lacks a class.
         NonFiniteError: A vector, a loss or a gradient became infinite or not a number.
         CheckpointError: The state to resume from belongs to another run.
+        RankLostError: Another of the processes ended before the training did.
     """
     settings = METHODS[config.method].resolve(config, data)
-    context = RunContext(data, settings, seed, torch.device(device))
+    context = RunContext(data, settings, seed, torch.device(device), ranks)
     progress = _Progress(context, resume)
 
     encode = EncodeStage(
@@ -139,7 +146,10 @@ class _Progress:
             self.encoder_losses = resume.metadata.get("encoder_log_losses", {})
 
     def run(self, stage: Stage) -> Iterator[PipelineReport]:
-        """Yield a report after each step of a stage, from where an earlier run stopped."""
+        """Yield a report after each step of a stage, from where an earlier run stopped.
+
+        The training is reported before its first step too, where other processes can join it.
+        """
         prefix = f"{stage.phase}/"
         captured = {
             name.removeprefix(prefix): value
@@ -149,6 +159,8 @@ class _Progress:
         if captured:
             stage.restore(captured)
         self._stages.append(stage)
+        if stage.phase is Phase.TRAIN:
+            yield self._report(stage, None)
         for traces in stage.advance():
             yield self._report(stage, traces)
 

@@ -7,11 +7,14 @@ rank does it on the whole batch, so that it cannot differ from what one process 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, final
 
 import torch
 from torch import Tensor, distributed
+
+from mts_core.errors import RankLostError
 
 
 class Ranks(ABC):
@@ -81,7 +84,11 @@ ALONE: Final = Alone()
 
 @final
 class ProcessGroupRanks(Ranks):
-    """The processes of torch's default process group, which must have been set up."""
+    """The processes of torch's default process group, which must have been set up.
+
+    Raises:
+        RankLostError: In every exchange, where another process is gone.
+    """
 
     @property
     def index(self) -> int:
@@ -101,16 +108,29 @@ class ProcessGroupRanks(Ranks):
         padded = own.new_zeros((max(sizes), *own.shape[1:]))
         padded[: own.shape[0]] = own
         received = [torch.empty_like(padded) for _ in parts]
-        distributed.all_gather(received, padded)
+        with _reported_loss():
+            distributed.all_gather(received, padded)
         return torch.cat([rows[:size] for rows, size in zip(received, sizes, strict=True)])
 
     def add(self, own: Sequence[Tensor]) -> list[Tensor]:
         """Return the sum of each tensor over all ranks."""
         # One message for all: a message costs more than the numbers in it.
         flat = torch.cat([value.flatten() for value in own])
-        distributed.all_reduce(flat)
+        with _reported_loss():
+            distributed.all_reduce(flat)
         sums = torch.split(flat, [value.numel() for value in own])
         return [total.view_as(value) for total, value in zip(sums, own, strict=True)]
+
+
+@contextmanager
+def _reported_loss() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        # Backends raise no narrower type for a connection that was closed at the other end.
+        raise RankLostError("Another process of this training ended.") from error
 
 
 def _rows(total: int, index: int, count: int) -> slice:

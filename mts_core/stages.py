@@ -32,6 +32,7 @@ from mts_core.position_features import (
     EncodedSets,
     PositionMeasurement,
 )
+from mts_core.ranks import ALONE, Ranks
 from mts_core.seeds import derive_seed
 from mts_core.settings_resolution import ResolvedSettings
 from mts_core.training_data import LabelledInputs
@@ -81,12 +82,14 @@ class RunContext:
         settings: Resolved settings.
         seed: Seed of every draw.
         device: Where to compute.
+        ranks: Processes that share the training by which scores are learned.
     """
 
     data: CurationData
     settings: ResolvedSettings
     seed: int
     device: torch.device
+    ranks: Ranks = ALONE
 
     @property
     def config(self) -> PipelineConfig:

@@ -18,6 +18,7 @@ from mts_core.classifier_pair import (
     start_pair,
 )
 from mts_core.pipeline_config import MethodName
+from mts_core.ranks import Ranks
 from mts_core.seeds import derive_generator, derive_seed
 from mts_core.tess_settings import tess_config
 from mts_core.trainer import StepReport
@@ -68,6 +69,9 @@ class TessRun:
     def step(self) -> int:
         """Steps done, of the classifiers and of the regression."""
         return self._pair.step + self._regression.step
+
+    def share_with(self, ranks: Ranks) -> None:
+        """Change nothing: the two trainings are short, and each process does all of them."""
 
     def advance(self) -> Iterator[StepReport]:
         """Yield a report after each step until the run is complete.

@@ -14,6 +14,7 @@ from mts_core.gsnr import critical_batch_size
 from mts_core.gsnr_tracking import batch_size_choice
 from mts_core.meta_input import added_feature_names
 from mts_core.pipeline_config import MethodName
+from mts_core.ranks import Ranks
 from mts_core.scoring import meta_features, score_pool
 from mts_core.trainer import StepReport, start_training, train
 from mts_core.trainer_state import TrainerState
@@ -41,6 +42,11 @@ class TrainerRun:
     def step(self) -> int:
         """Steps done."""
         return self._state.step
+
+    def share_with(self, ranks: Ranks) -> None:
+        """Cut each batch among the processes; each does all where one would get no sample."""
+        if ranks.count <= self._state.most_ranks:
+            self._state.share_with(ranks)
 
     def advance(self) -> Iterator[StepReport]:
         """Yield a report after each step until the run is complete."""

@@ -70,6 +70,11 @@ class TrainerState:
         """Dtype of all parameters."""
         return self.classifier.shift.dtype
 
+    @property
+    def most_ranks(self) -> int:
+        """Processes that can share a batch, each with a sample of its own."""
+        return min(self.pool_sampler.batch_size, self.reference_sampler.batch_size)
+
     def share_with(self, ranks: Ranks) -> None:
         """Take only this rank's part of the classifier's work from here on.
 
@@ -79,7 +84,7 @@ class TrainerState:
         Raises:
             ConfigError: A batch holds fewer samples than there are processes.
         """
-        if ranks.count > min(self.pool_sampler.batch_size, self.reference_sampler.batch_size):
+        if ranks.count > self.most_ranks:
             raise ConfigError(
                 "Each process needs a sample of every batch; use larger batches or fewer devices.",
                 field="batch_size",

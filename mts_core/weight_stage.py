@@ -123,6 +123,8 @@ class WeightStage:
             choice: start_method(context, method, untraced(problem))
             for choice, method in learned_baselines(context.config).items()
         }
+        for run in self._runs().values():
+            run.share_with(context.ranks)
         self.feature_names = OFFLINE_FEATURE_NAMES + self._own.feature_names
         self.traces: Series = {}
         self.scores = np.empty(0, dtype=np.float32)

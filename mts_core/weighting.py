@@ -12,6 +12,7 @@ from torch import Tensor
 from mts_core.curation_data import CurationData
 from mts_core.encoded_views import View
 from mts_core.pipeline_config import MethodName, PipelineConfig
+from mts_core.ranks import Ranks
 from mts_core.settings_resolution import ResolvedSettings
 from mts_core.trainer import StepReport
 from mts_core.training_data import ReferenceSet, TrainingPool
@@ -34,6 +35,16 @@ class WeightingRun(Protocol):
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the columns that the method adds to the offline features."""
+        ...
+
+    def share_with(self, ranks: Ranks) -> None:
+        """Train together with other processes that started the same run alike.
+
+        A method may as well do all its work in each of them.
+
+        Args:
+            ranks: All of them, seen from this one.
+        """
         ...
 
     def advance(self) -> Iterator[StepReport]:

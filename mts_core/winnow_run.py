@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mts_core.label_support import LabelSupport, SupportSettings
 from mts_core.pipeline_config import MethodName
+from mts_core.ranks import Ranks
 from mts_core.seeds import derive_seed
 from mts_core.trainer import StepReport
 from mts_core.trainer_run import TrainerRun, start_mts
@@ -42,6 +43,10 @@ class WinnowRun:
     def step(self) -> int:
         """Steps done."""
         return self._trained.step + self._views_done
+
+    def share_with(self, ranks: Ranks) -> None:
+        """Train together with other processes; each fits all posteriors, which take seconds."""
+        self._trained.share_with(ranks)
 
     def advance(self) -> Iterator[StepReport]:
         """Yield a report after each step until the run is complete."""

@@ -121,7 +121,7 @@ class Attempt:
                 watch.return_code = return_code
             case LeaseRenewed(asked_at=asked_at, is_cancel_requested=is_cancel_requested):
                 watch.lease_ends_at = asked_at + self.settings.lease_seconds
-                self.evidence.observe(child.pid)
+                self.evidence.observe_family(child.pid)
                 child.renew()
                 if is_cancel_requested:
                     self._begin_stop(StopReason.CANCEL, child)

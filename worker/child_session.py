@@ -10,6 +10,7 @@ from typing import BinaryIO, final
 
 import structlog
 
+from curation.jobs import Claim
 from curation.log_setup import configure_logging
 from worker.child_link import ChildMessage, encode_for_supervisor
 from worker.cpus import limit_library_threads
@@ -40,21 +41,26 @@ def run_session(report_descriptor: int) -> None:
         report_descriptor: Where the supervisor reads.
     """
     reporter = SupervisorReporter(os.fdopen(report_descriptor, "wb"))
+    # A copy, since a launcher of several processes puts another pipe in this descriptor's place.
+    messages = os.fdopen(os.dup(0), "rb")
     should_stop = threading.Event()
     # The handler comes before the heavy imports, so that a request to stop is never deadly.
     signal.signal(signal.SIGTERM, lambda *_: should_stop.set())
-    listener = SupervisorListener(os.fdopen(0, "rb"), on_stop=should_stop.set)
+    listener = SupervisorListener(messages, on_stop=should_stop.set)
     start = listener.wait_for_start()
     listener.listen(start.lease_seconds)
     settings = WorkerSettings()
-    configure_logging(settings)
-    # It tells at length which of its builds it tries, which no user needs to read.
-    logging.getLogger("faiss").setLevel(logging.WARNING)
-    limit_library_threads(os.environ, settings.torch_threads)
-    structlog.contextvars.bind_contextvars(
-        job_id=str(start.claim.job_id), attempt=start.claim.attempt
-    )
+    prepare_process(settings, start.claim)
     # torch takes seconds to import, in which the parent is watched already.
+    from worker.device import count_processes  # noqa: PLC0415
+
+    count = count_processes(settings.devices, settings.train_processes)
+    # A stored selector trains nothing that could be shared.
+    if count > 1 and start.claim.selector_id is None:
+        from worker.rank_launcher import run_ranks  # noqa: PLC0415
+
+        run_ranks(start, count, report_descriptor=report_descriptor, should_stop=should_stop)
+        return
     from worker.training_run import run_attempt  # noqa: PLC0415
 
     verdict = run_attempt(
@@ -65,3 +71,17 @@ def run_session(report_descriptor: int) -> None:
         should_stop=should_stop.is_set,
     )
     reporter.send(verdict)
+
+
+def prepare_process(settings: WorkerSettings, claim: Claim) -> None:
+    """Set up logging and the threads of libraries, which look for them when they are loaded.
+
+    Args:
+        settings: Settings of the process.
+        claim: The attempt that the log lines belong to.
+    """
+    configure_logging(settings)
+    # It tells at length which of its builds it tries, which no user needs to read.
+    logging.getLogger("faiss").setLevel(logging.WARNING)
+    limit_library_threads(os.environ, settings.torch_threads)
+    structlog.contextvars.bind_contextvars(job_id=str(claim.job_id), attempt=claim.attempt)

@@ -15,11 +15,27 @@ class DeviceError(Exception):
     """The settings name a device that this machine does not have."""
 
 
-def choose_device(setting: str) -> torch.device:
+def count_processes(setting: str, wanted: int | None) -> int:
+    """Return how many processes share a training.
+
+    Args:
+        setting: `auto`, `cpu`, `cuda` or `cuda:N`.
+        wanted: What the settings ask for; if none, one process for each GPU that they name.
+    """
+    if wanted is not None:
+        return wanted
+    if setting not in {AUTO, "cuda"} or not torch.cuda.is_available():
+        return 1
+    return torch.cuda.device_count()
+
+
+def choose_device(setting: str, *, process: int = 0) -> torch.device:
     """Return the device that the settings name, or the best that there is.
 
     Args:
         setting: `auto`, `cpu`, `cuda` or `cuda:N`; `auto` takes the first GPU, else the CPU.
+        process: Number of this process among those that share a training; each takes the GPU that
+            lies so many places further.
 
     Raises:
         DeviceError: A GPU is asked for and is not there. Falling back to the CPU would turn
@@ -30,21 +46,26 @@ def choose_device(setting: str) -> torch.device:
     device = torch.device(setting)
     if device.type == "cpu":
         return device
-    index = device.index or 0
+    index = (device.index or 0) + process
     if not torch.cuda.is_available() or index >= torch.cuda.device_count():
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        raise DeviceError(f"The worker is set to {setting}, and this machine has {found} GPUs.")
+        raise DeviceError(
+            f"The worker is set to {setting} and needs GPU {index}; this machine has {found} GPUs."
+        )
     return torch.device("cuda", index)
 
 
-def set_up_torch(device: torch.device, *, threads: int | None) -> None:
+def set_up_torch(device: torch.device, *, threads: int | None, processes: int = 1) -> None:
     """Set thread counts and, on a GPU, the modes in which a run can be repeated.
 
     Args:
         device: Where the run computes.
         threads: Threads of one operation; all CPUs that this process may use if none.
+        processes: Processes that share the training. On GPUs the CPU has its work before and after
+            it, while the others wait; on the CPU they share the threads.
     """
-    used_threads = threads or available_cpus()
+    sharing = processes if device.type == "cpu" else 1
+    used_threads = threads or max(1, available_cpus() // sharing)
     torch.set_num_threads(used_threads)
     # The search for neighbours has threads of its own.
     faiss.omp_set_num_threads(used_threads)

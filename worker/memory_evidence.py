@@ -83,6 +83,16 @@ class MemoryEvidence:
         with contextlib.suppress(psutil.Error):
             self._peak_bytes = max(self._peak_bytes, psutil.Process(pid).memory_info().rss)
 
+    def observe_family(self, pid: int) -> None:
+        """Note how much memory the process and each of its descendants holds now.
+
+        It reads the whole table of processes, so it is not for every sign of life.
+        """
+        with contextlib.suppress(psutil.Error):
+            for member in psutil.Process(pid).children(recursive=True):
+                self.observe(member.pid)
+        self.observe(pid)
+
     def shows_kill(self) -> bool:
         """Return whether the kernel killed for memory since the first reading."""
         now = self._read()

@@ -14,12 +14,15 @@ class WorkerSettings(CurationSettings):
     devices: str = Field(
         "auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="Where to train: auto, cpu, cuda or cuda:N; auto takes a GPU where one is.",
+        description="Where to train: auto, cpu, cuda or cuda:N; auto takes GPUs where some are.",
     )
     checkpoint_seconds: float = Field(30.0, gt=0, description="Time between two checkpoints.")
     scratch_dir: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()),
         description="Folder for an attempt's temporary files; removed with the attempt.",
+    )
+    train_processes: int | None = Field(
+        None, ge=1, description="Processes that share a training; one for each GPU if not set."
     )
     torch_threads: int | None = Field(
         None, ge=1, description="Threads of a training process; all CPUs it may use if not set."

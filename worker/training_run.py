@@ -26,7 +26,7 @@ from mts_core.distillation import (
     finished_run,
     is_distillable,
 )
-from mts_core.errors import CheckpointError
+from mts_core.errors import CheckpointError, RankLostError
 from mts_core.pipeline import (
     CurationResult,
     PipelineReport,
@@ -47,6 +47,7 @@ from worker.child_link import (
     Superseded,
     Verdict,
 )
+from worker.crew import NO_CREW, Crew
 from worker.dataset_loader import PoolRows, load_samples, load_unseen, release_mapped
 from worker.device import choose_device, describe_device, set_up_torch
 from worker.failures import failure_of
@@ -89,6 +90,7 @@ class RunContext:
         scratch: Folder for temporary files.
         send: Tells the supervisor something.
         should_stop: Whether the supervisor asked for the end.
+        crew: The processes that share the training; this one leads them.
     """
 
     claim: Claim
@@ -98,17 +100,19 @@ class RunContext:
     scratch: Path
     send: Callable[[ChildMessage], None]
     should_stop: Callable[[], bool]
+    crew: Crew
 
 
-def run_attempt(
+def run_attempt(  # noqa: PLR0913  # The attempt, its place and its ways to the outside.
     claim: Claim,
     settings: WorkerSettings,
     *,
     scratch: Path,
     send: Callable[[ChildMessage], None],
     should_stop: Callable[[], bool],
+    crew: Crew = NO_CREW,
 ) -> Verdict:
-    """Run one attempt to its end and return its last word; never raises an error of the run.
+    """Run one attempt to its end and return its last word; an error of the run is one, too.
 
     Args:
         claim: The attempt.
@@ -116,16 +120,22 @@ def run_attempt(
         scratch: Folder for temporary files.
         send: Tells the supervisor something.
         should_stop: Whether the supervisor asked for the end.
+        crew: The processes that share the training, led by this one.
+
+    Raises:
+        RankLostError: Another of these ended, and knows better why.
     """
     engine = create_database_engine(settings.database_url, pool_size=1)
     try:
         store = open_object_store(settings.object_store)
-        context = RunContext(claim, settings, engine, store, scratch, send, should_stop)
+        context = RunContext(claim, settings, engine, store, scratch, send, should_stop, crew)
         _train_and_write(context)
     except StoppedError:
         return Stopped()
     except SupersededError:
         return Superseded()
+    except RankLostError:
+        raise
     except Exception as error:
         log.exception("run_failed")
         return failure_of(error, claim.config)
@@ -135,9 +145,9 @@ def run_attempt(
 
 
 def _train_and_write(context: RunContext) -> None:
-    claim, settings = context.claim, context.settings
+    claim, settings, crew = context.claim, context.settings, context.crew
     device = choose_device(settings.devices)
-    set_up_torch(device, threads=settings.torch_threads)
+    set_up_torch(device, threads=settings.torch_threads, processes=crew.count)
     clock = PhaseClock(time.monotonic)
     teller = _ProgressTeller(context, clock, describe_device(device))
     teller.tell_phase(LOAD_PHASE, fraction=0.0)
@@ -183,6 +193,7 @@ def _train(
         seed=claim.seed,
         device=device,
         resume=resume,
+        ranks=context.crew.join(device),
     )
     result = _follow(context, samples.mappings, reports, clock=clock, teller=teller)
     if not is_distillable(result):
@@ -301,6 +312,7 @@ def _follow(
         if is_new_phase:
             # Heads read the encoded vectors alone; a network reads a batch of images at a time.
             release_mapped(mappings)
+            context.crew.enter_phase(report)
         if report.result is not None:
             return report.result
         teller.tell(report, is_urgent=is_new_phase)

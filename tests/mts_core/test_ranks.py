@@ -2,12 +2,13 @@
 
 import dataclasses
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
+from thread_ranks import ThreadRanks
 from torch import distributed, multiprocessing
 from trainer_problems import make_problem
 
@@ -22,39 +23,6 @@ CONFIG = MtsConfig(
 )
 # Gradients are summed in another order, in float64, and grow over six steps.
 ROUNDING = 1e-10
-
-
-class ThreadRanks(Ranks):
-    """Threads that take the place of processes: they meet at a barrier to exchange values."""
-
-    def __init__(self, index: int, barrier: threading.Barrier, desk: list[object]) -> None:
-        self._index = index
-        self._barrier = barrier
-        self._desk = desk
-
-    @property
-    def index(self) -> int:
-        return self._index
-
-    @property
-    def count(self) -> int:
-        return self._barrier.parties
-
-    def gather(self, own: torch.Tensor, total: int) -> torch.Tensor:
-        rows = self.rows(total)
-        assert own.shape[0] == rows.stop - rows.start
-        return torch.cat(self._exchange(own))
-
-    def add(self, own: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        received = self._exchange(list(own))
-        return [sum(values) for values in zip(*received, strict=True)]
-
-    def _exchange(self, own: object) -> list[object]:
-        self._desk[self._index] = own
-        self._barrier.wait(timeout=60)
-        received = list(self._desk)
-        self._barrier.wait(timeout=60)
-        return received
 
 
 def make_images() -> tuple[TrainingPool, ReferenceSet]:
