@@ -42,10 +42,13 @@ def main() -> None:
     entries = {name: METHODS[name] for name in arguments.methods}
     entries |= CONTROLS if arguments.controls else {}
     headline = f"{arguments.methods[-1]}_weighted" if arguments.methods else PERFECT_KNOWLEDGE
-    record = Record(arguments.output, headline, arguments)
+    record = Record(arguments.output, headline, threads=arguments.threads)
     for path in arguments.keep:
         record.take_over(path)
     for name in arguments.sets or _all_sets():
+        if record.count_seeds(name) >= arguments.seeds:
+            record.print_table(name)
+            continue
         problem = find_problem(name)
         if problem is None:
             record.skip(name)
@@ -132,10 +135,10 @@ def judged_sets(problem: QualitySet, view: JudgeView, *, seed: int) -> JudgedSet
 class Record:
     """What has been measured so far, written to disk after every seed."""
 
-    def __init__(self, path: Path, headline: str, arguments: argparse.Namespace) -> None:
+    def __init__(self, path: Path, headline: str, *, threads: int) -> None:
         self._path = path
         self._headline = headline
-        self._settings = {"seeds": arguments.seeds, "threads": arguments.threads}
+        self._threads = threads
         self._measured: dict[str, dict[str, dict[str, list[float]]]] = {}
         self._aurocs: dict[str, dict[str, list[float]]] = {}
         self._seconds: dict[str, list[dict[str, float]]] = {}
@@ -154,6 +157,7 @@ class Record:
         self._aurocs |= found["aurocs"]
         self._seconds |= found["seconds"]
         self._views |= found["views"]
+        self._write()
 
     def count_seeds(self, name: str) -> int:
         """Return how many seeds of a set are measured."""
@@ -174,10 +178,7 @@ class Record:
             for row, by_judge in found["accuracies"].items()
         )
         print(f"{name}: {shown}; {found['seconds']}", file=sys.stderr, flush=True)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._path.with_suffix(".part")
-        unfinished.write_text(json.dumps(self.summary(), indent=2) + "\n")
-        unfinished.replace(self._path)
+        self._write()
 
     def summary(self) -> dict[str, Any]:  # Any: a JSON object.
         """Return everything as one JSON object."""
@@ -190,7 +191,8 @@ class Record:
             "skipped": self._skipped,
             "seconds": self._seconds,
             "versions": _versions(),
-            **self._settings,
+            "seeds": {name: len(runs) for name, runs in self._seconds.items()},
+            "threads": self._threads,
         }
 
     def print_table(self, name: str) -> None:
@@ -204,6 +206,12 @@ class Record:
             low, high = found["ci95"]
             print(f"| {row} | {100 * found['mean']:.1f} | {100 * low:.1f} to {100 * high:.1f} |")
         sys.stdout.flush()
+
+    def _write(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self._path.with_suffix(".part")
+        unfinished.write_text(json.dumps(self.summary(), indent=2) + "\n")
+        unfinished.replace(self._path)
 
     def _looks(self, name: str, who: str) -> str:
         return " or ".join(sorted({view[who] for view in self._views[name]}))

@@ -18,7 +18,7 @@ from contenders import (
 from judge_views import look_at
 from probes import Probe, derive_problem
 from problems import bars, blobs
-from quality import measure_seed
+from quality import Record, measure_seed
 from quality_summary import BASELINES
 from shared_run import prepare_run
 from subsamples import draw_subsample, take
@@ -125,14 +125,24 @@ def test_a_permuted_reference_set_keeps_its_samples_and_its_class_sizes() -> Non
 
 
 def test_a_run_is_taken_up_where_it_stopped(tmp_path: Path) -> None:
-    output = tmp_path / "quality.json"
-    arguments = ("--sets", "tabular", "--methods", "--output", str(output))
-    first = run_script("quality", *arguments, "--seeds", "1")
-    second = run_script("quality", *arguments, "--seeds", "2", "--keep", str(output))
-    for row, by_judge in second["accuracies"]["tabular"].items():
-        for judge, values in by_judge.items():
-            assert len(values) == 2
-            assert values[:1] == first["accuracies"]["tabular"][row][judge]
+    path = tmp_path / "quality.json"
+    found = {
+        "accuracies": {"no_selection": {"svm": 0.5}, "winnow_weighted": {"svm": 0.75}},
+        "aurocs": {"winnow": 0.875},
+        "views": {"runs": "hog", "judges": "pixels_pca"},
+        "seconds": {"runs": 1.0, "judges": 2.0},
+    }
+    Record(path, "winnow_weighted", threads=1).add("digits", found)
+    record = Record(path, "winnow_weighted", threads=1)
+    assert record.count_seeds("digits") == 0
+    record.take_over(path)
+    assert record.count_seeds("digits") == 1
+    record.add("digits", found)
+    whole = json.loads(path.read_text())
+    assert whole == record.summary()
+    assert whole["seeds"] == {"digits": 2}
+    assert whole["accuracies"]["digits"]["winnow_weighted"]["svm"] == [0.75, 0.75]
+    assert whole["gains_by_set"]["digits"]["winnow_weighted"]["over_no_selection"]["mean"] == 0.25
 
 
 @pytest.mark.parametrize(
