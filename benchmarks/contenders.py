@@ -8,18 +8,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from quality_sets import QualitySet
+from shared_run import PreparedRun, prepare_run
 from sklearn.metrics import roc_auc_score
 
-from mts_core.baselines import Row, baseline_rows
+from mts_core.baselines import BaselineView, Row, Variants, baseline_rows, scored_rows
 from mts_core.curation_data import CurationData
-from mts_core.feature_table import OFFLINE_FEATURE_NAMES
-from mts_core.pipeline import (
-    CurationResult,
-    PipelineConfig,
-    pipeline_config_from_mapping,
-    run_pipeline,
-)
-from mts_core.selection import TopFraction, select
+from mts_core.methods import METHODS as LIBRARY_METHODS
+from mts_core.pipeline import pipeline_config_from_mapping
+from mts_core.pipeline_config import BaselineChoice, MethodName
+from mts_core.reference_folds import reference_folds
+from mts_core.seeds import derive_seed
+from mts_core.stages import encoded_sets
 
 Weights = NDArray[np.float64]
 
@@ -27,6 +26,9 @@ FRACTIONS: Final = (0.15, 0.3, 0.5, 0.75)
 """Shares of the pool that every cut chooses from."""
 EXPONENTS: Final = (1.0, 2.0, 4.0, 8.0)
 """Powers of the scores that all weights choose from."""
+VARIANTS: Final = Variants(FRACTIONS, EXPONENTS, is_balanced=False)
+FINAL_VARIANTS: Final = Variants(FRACTIONS, (1.0,), is_balanced=False)
+"""What the rows of a method choose from whose scores are weights as they are."""
 FROZEN_RATE: Final = 1e-8
 """Learning rate at which the meta-network stays as it was drawn."""
 
@@ -46,16 +48,24 @@ class MethodEntry:
     is_permuted: bool = False
 
 
-METHODS: Final[Mapping[str, MethodEntry]] = {"mts": MethodEntry("mts")}
+METHODS: Final[Mapping[str, MethodEntry]] = {
+    str(method): MethodEntry(method)
+    for method in (MethodName.META_WEIGHT_NET, MethodName.MTS, MethodName.WINNOW)
+}
 """Every method that is measured, the headline last."""
 CONTROLS: Final[Mapping[str, MethodEntry]] = {
-    "frozen_meta_network": MethodEntry("mts", {"meta_learning_rate": FROZEN_RATE}),
-    "permuted_reference": MethodEntry("mts", is_permuted=True),
+    f"{method}_{control}": entry
+    for method in (MethodName.MTS, MethodName.WINNOW)
+    for control, entry in (
+        ("frozen", MethodEntry(method, {"meta_learning_rate": FROZEN_RATE})),
+        ("permuted", MethodEntry(method, is_permuted=True)),
+    )
 }
-"""Runs from which nothing can be learned, so that nothing may be gained."""
-
+"""Runs whose meta-network cannot learn, and runs on shuffled labels of the reference set."""
 
 PERFECT_KNOWLEDGE: Final = "perfect_knowledge"
+BASELINE_FOLDS: Final = 2
+"""Folds that baselines are shown; judges look at the rankings by the whole reference set alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,47 +99,29 @@ def line_up(problem: QualitySet, entries: Mapping[str, MethodEntry], *, seed: in
 
     Args:
         problem: The set.
-        entries: Methods by the name of their rows; the first one's features serve the baselines,
-            so that without any method only the rows that need no run are left.
+        entries: Methods by the name of their rows; without any, only the rows that need no run are
+            left.
         seed: Seed of every run.
     """
     contenders = [perfect_knowledge(problem)]
     if not entries:
-        contenders += simple_contenders(len(problem.data.pool_labels))
+        return Lineup([*contenders, *simple_contenders(len(problem.data.pool_labels))], {})
+    runs = {False: prepare_run(problem.data, seed=seed)}
+    if any(entry.is_permuted for entry in entries.values()):
+        runs[True] = prepare_run(permute_reference(problem.data, seed=seed), seed=seed)
+    contenders += baselines(runs[False])
     aurocs: dict[str, float] = {}
     for name, entry in entries.items():
-        result = learn_scores(problem.data, entry, seed=seed)
-        if not aurocs:
-            contenders += baselines(problem.data, result, seed=seed)
-        contenders += scored_contenders(name, result.scores, problem.data.pool_labels)
-        aurocs[name] = float(roc_auc_score(problem.is_good, result.scores))
+        scores = runs[entry.is_permuted].learn(entry.method, entry.settings)
+        contenders += scored_contenders(name, entry.method, scores, problem.data.pool_labels)
+        aurocs[name] = float(roc_auc_score(problem.is_good, scores))
     return Lineup(contenders, aurocs)
 
 
-def learn_scores(data: CurationData, entry: MethodEntry, *, seed: int) -> CurationResult:
-    """Return the result of one run, which neither evaluates itself nor is given the test part."""
-    data = dataclasses.replace(data, test_inputs=None, test_labels=None)
-    if entry.is_permuted:
-        order = np.random.default_rng(seed).permutation(len(data.reference_labels))
-        data = dataclasses.replace(data, reference_labels=data.reference_labels[order])
-    config = make_config(entry.method, {**entry.settings, "evaluate": False})
-    result = None
-    for report in run_pipeline(data, config, seed=seed):
-        result = report.result
-    if result is None:
-        raise RuntimeError("The run ended without a result.")
-    return result
-
-
-def make_config(method: str, settings: Mapping[str, object]) -> PipelineConfig:
-    """Return a method's settings.
-
-    Raises:
-        ValueError: There is no such method.
-    """
-    if method != "mts":
-        raise ValueError(f"There is no method {method!r}.")
-    return pipeline_config_from_mapping(settings)
+def permute_reference(data: CurationData, *, seed: int) -> CurationData:
+    """Return the same data with the labels of the reference set shuffled."""
+    order = np.random.default_rng(seed).permutation(len(data.reference_labels))
+    return dataclasses.replace(data, reference_labels=data.reference_labels[order])
 
 
 def perfect_knowledge(problem: QualitySet) -> Contender:
@@ -146,38 +138,47 @@ def simple_contenders(count: int) -> list[Contender]:
     ]
 
 
-def baselines(data: CurationData, result: CurationResult, *, seed: int) -> Iterator[Contender]:
-    """Yield every baseline that the library offers, each with its cuts or weights.
+def baselines(run: PreparedRun) -> Iterator[Contender]:
+    """Yield every baseline whose scores are not learned, each with its cuts.
 
     Args:
-        data: What the run learned from.
-        result: A run's result, whose offline features the baselines rank by.
-        seed: Seed of the random row.
+        run: What they look at.
     """
-    table = result.features[:, : len(OFFLINE_FEATURE_NAMES)]
-    for row in baseline_rows(table, FRACTIONS, is_balanced=False, seed=seed):
+    data = run.data
+    everyone = np.arange(len(data.reference_labels))
+    sets = encoded_sets(data, run.encode.encoding, everyone)
+    seed = derive_seed(run.seed, "baselines")
+    view = BaselineView(
+        run.features.table,
+        run.features.is_unlearned,
+        sets=sets,
+        folds=reference_folds(sets.reference, sets.reference_labels, BASELINE_FOLDS, seed=seed),
+        fold_count=BASELINE_FOLDS,
+        scores={},
+        seed=run.seed,
+    )
+    names = [str(choice) for choice in BaselineChoice]
+    config = pipeline_config_from_mapping(MethodName.MTS, {"baselines": names})
+    for row in baseline_rows(view, config, VARIANTS):
         yield Contender(str(row.method), row_weights(row, data.pool_labels))
 
 
 def scored_contenders(
-    name: str, scores: NDArray[np.float32], labels: NDArray[np.int64]
+    name: str, method: str, scores: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> Iterator[Contender]:
-    """Yield a method's two rows: its scores as weights, and its best share as a cut.
+    """Yield the two rows of a method: its scores as weights, and its best share as a cut.
 
     Args:
-        name: Name of the method.
+        name: Name of the rows.
+        method: The method, which says whether its scores are weights as they are.
         scores: [sample] float32 in [0, 1].
         labels: [sample] int64.
     """
-    sharpened = [scores.astype(np.float64) ** exponent for exponent in EXPONENTS]
-    yield Contender(f"{name}_weighted", [weights / weights.mean() for weights in sharpened])
-    cuts = [
-        select(scores, labels, TopFraction(fraction, is_balanced=False)).astype(np.float64)
-        for fraction in FRACTIONS
-    ]
-    yield Contender(f"{name}_selected", [kept / kept.mean() for kept in cuts])
+    is_final = LIBRARY_METHODS[MethodName(method)].has_final_scores
+    for row in scored_rows(name, scores, FINAL_VARIANTS if is_final else VARIANTS):
+        yield Contender(row.method, row_weights(row, labels))
 
 
 def row_weights(row: Row, labels: NDArray[np.int64]) -> list[Weights]:
-    """Return the pool weights of every variant of a baseline's row."""
+    """Return the pool weights of every variant of a row."""
     return [row.weights(labels, candidate) for candidate in range(row.candidate_count)]

@@ -1,6 +1,5 @@
-"""Chooses the space in which judges look at a set: never the one in which a run looked."""
+"""Chooses the space in which judges look at a problem: never the one in which runs worked."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from quality_sets import QualitySet
 from skimage.feature import hog
 
+from mts_core.curation_data import CurationData
 from mts_core.encoders import choose_encoder, fit_conditioning
 from mts_core.encoders.choice import make_encoder, reference_log_loss
 from mts_core.pipeline_config import EncoderChoice
@@ -24,11 +24,30 @@ RANDOM_VIEW_SEED: Final = 96
 
 
 @dataclass(frozen=True, eq=False)
-class JudgeView:
-    """All samples of a set as the judges see them.
+class RawView:
+    """All samples of a set in one space.
 
     Attributes:
-        run_encoder: Encoder whose vectors every run on the set works with.
+        pool: [sample, dimension] float32.
+        reference: [reference, dimension] float32.
+        test: [test, dimension] float32.
+    """
+
+    pool: NDArray[np.float32]
+    reference: NDArray[np.float32]
+    test: NDArray[np.float32]
+
+
+RawViews = Mapping[str, RawView]
+"""The views that judges choose from, by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class JudgeView:
+    """All samples of a problem as the judges see them.
+
+    Attributes:
+        run_encoder: Encoder in whose space every run on the problem works.
         name: Name of the judges' view.
         pool: [sample, component] float64, conditioned without labels.
         reference: [reference, component] float64.
@@ -42,14 +61,11 @@ class JudgeView:
     test: NDArray[np.float64]
 
 
-def look_at(problem: QualitySet) -> tuple[QualitySet, JudgeView]:
-    """Return a set as runs see it, and the same samples as judges see them.
+def look_at(problem: QualitySet) -> RawViews:
+    """Return a set in every view that its judges choose from.
 
-    Runs see the vectors of the encoder that `auto` chooses, made once for all of them: a run that
-    is given an encoder's vectors does what it would have done with the encoder. Images are judged
-    in the view, of pixels, histograms of oriented gradients and EfficientNet-Lite0, in which the
-    reference set predicts itself best apart from the run's own. Vectors are judged by random
-    rectified features of themselves.
+    Images are seen as pixels, as histograms of oriented gradients and by EfficientNet-Lite0.
+    Vectors are seen through random rectified features of themselves.
 
     Args:
         problem: The set.
@@ -60,25 +76,33 @@ def look_at(problem: QualitySet) -> tuple[QualitySet, JudgeView]:
     data = problem.data
     if data.test_inputs is None:
         raise ValueError(f"{problem.name} has no test part to judge on.")
-    encoder, _ = choose_encoder(data, EncoderChoice.AUTO, torch.device("cpu"))
-    views = _image_views(data.pool_inputs.shape[1:]) if data.is_image else _vector_views(problem)
-    candidates = {name: encode for name, encode in views.items() if name != encoder.name}
+    encodes = _image_views(data) if data.is_image else _vector_views(data)
+    parts = (data.pool_inputs, data.reference_inputs, data.test_inputs)
+    return {name: RawView(*(encode(part) for part in parts)) for name, encode in encodes.items()}
+
+
+def choose_view(views: RawViews, data: CurationData, *, seed: int) -> JudgeView:
+    """Return the view in which the reference set predicts itself best, but never the runs' own.
+
+    Runs work in the space of the encoder that `auto` chooses.
+
+    Args:
+        views: The problem's samples in each view.
+        data: The problem.
+        seed: Seed of the runs.
+    """
+    encoder, _ = choose_encoder(data, EncoderChoice.AUTO, seed=seed, device=torch.device("cpu"))
     losses = {
-        name: reference_log_loss(encode(data.reference_inputs), data)
-        for name, encode in candidates.items()
+        name: reference_log_loss(view.reference, data)
+        for name, view in views.items()
+        if name != encoder.name
     }
     chosen = min(losses, key=lambda name: losses[name])
-    parts = (data.pool_inputs, data.reference_inputs, data.test_inputs)
-    seen = [candidates[chosen](part) for part in parts]
+    seen = (views[chosen].pool, views[chosen].reference, views[chosen].test)
     conditioning = fit_conditioning(np.concatenate(seen[:2]))
-    view = JudgeView(
+    return JudgeView(
         encoder.name, chosen, *(conditioning.apply(part).astype(np.float64) for part in seen)
     )
-    vectors = [encoder.encode(part) for part in parts]
-    encoded = dataclasses.replace(
-        data, pool_inputs=vectors[0], reference_inputs=vectors[1], test_inputs=vectors[2]
-    )
-    return dataclasses.replace(problem, data=encoded), view
 
 
 def histogram_view(images: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -128,14 +152,14 @@ def random_view(fitted: NDArray[np.generic]) -> Encode:
     return encode
 
 
-def _image_views(shape: tuple[int, ...]) -> Mapping[str, Encode]:
+def _image_views(data: CurationData) -> Mapping[str, Encode]:
     device = torch.device("cpu")
     views: dict[str, Encode] = {
-        str(choice): make_encoder(choice, shape, device).encode
+        str(choice): make_encoder(choice, data, seed=RANDOM_VIEW_SEED, device=device).encode
         for choice in (EncoderChoice.PIXELS_PCA, EncoderChoice.EFFICIENTNET_LITE0)
     }
-    return {**views, "hog": histogram_view}
+    return {**views, str(EncoderChoice.HOG): histogram_view}
 
 
-def _vector_views(problem: QualitySet) -> Mapping[str, Encode]:
-    return {"random_features": random_view(problem.data.pool_inputs)}
+def _vector_views(data: CurationData) -> Mapping[str, Encode]:
+    return {"random_features": random_view(data.pool_inputs)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from judge_views import JudgeView
+from judge_views import RawView, RawViews
 from numpy.typing import NDArray
 from quality_sets import Quality, QualitySet
 
@@ -67,8 +67,8 @@ def probes(sizes: Sequence[int]) -> Iterator[Probe]:
 
 
 def derive_problem(
-    problem: QualitySet, view: JudgeView, probe: Probe, *, seed: int
-) -> tuple[QualitySet, JudgeView]:
+    problem: QualitySet, views: RawViews, probe: Probe, *, seed: int
+) -> tuple[QualitySet, RawViews]:
     """Return a probe's problem, and the same samples as judges see them.
 
     Half of the test part is set aside: it gives the references that the set lacks and the real
@@ -76,7 +76,7 @@ def derive_problem(
 
     Args:
         problem: The set.
-        view: Its samples as judges see them.
+        views: Its samples in each view.
         probe: What to derive.
         seed: Seed of the draws.
     """
@@ -84,7 +84,6 @@ def derive_problem(
     # The reference set and the test part are one table of real samples from here on.
     labels = np.concatenate([data.reference_labels, data.test_labels])
     inputs = np.concatenate([data.reference_inputs, data.test_inputs])
-    seen = np.concatenate([view.reference, view.test])
     generator = np.random.default_rng(derive_seed(seed, "probe"))
     donors, test = _split_test(labels, len(data.reference_labels), generator)
     pool = _draw_pool(problem, probe, generator)
@@ -105,14 +104,22 @@ def derive_problem(
         test_labels=labels[test],
     )
     quality = np.concatenate([problem.quality[pool], np.repeat(str(Quality.GOOD), len(moved))])
-    return (
-        dataclasses.replace(problem, data=derived, quality=quality),
-        dataclasses.replace(
-            view,
-            pool=np.concatenate([view.pool[pool], seen[moved]]),
-            reference=seen[reference],
-            test=seen[test],
-        ),
+    seen = {name: _take(view, pool, moved, reference, test) for name, view in views.items()}
+    return dataclasses.replace(problem, data=derived, quality=quality), seen
+
+
+def _take(
+    view: RawView,
+    pool: NDArray[np.int64],
+    moved: NDArray[np.int64],
+    reference: NDArray[np.int64],
+    test: NDArray[np.int64],
+) -> RawView:
+    real = np.concatenate([view.reference, view.test])
+    return RawView(
+        pool=np.concatenate([view.pool[pool], real[moved]]),
+        reference=real[reference],
+        test=real[test],
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from contenders import CONTROLS, METHODS, PERFECT_KNOWLEDGE, MethodEntry, line_up
-from judge_views import JudgeView, look_at
+from judge_views import JudgeView, RawViews, choose_view, look_at
 from judges import COSTS, JudgedSets, judge, judges
 from quality_sets import QualitySet, load_set
 from quality_summary import summarise
@@ -42,16 +42,20 @@ def main() -> None:
     entries = {name: METHODS[name] for name in arguments.methods}
     entries |= CONTROLS if arguments.controls else {}
     headline = f"{arguments.methods[-1]}_weighted" if arguments.methods else PERFECT_KNOWLEDGE
-    record = Record(arguments.output, headline, arguments)
+    record = Record(arguments.output, headline, threads=arguments.threads)
+    for path in arguments.keep:
+        record.take_over(path)
     for name in arguments.sets or _all_sets():
+        if record.count_seeds(name) >= arguments.seeds:
+            record.print_table(name)
+            continue
         problem = find_problem(name)
         if problem is None:
             record.skip(name)
             continue
-        problem, view = look_at(problem)
-        record.start(name, view)
-        for seed in range(arguments.seeds):
-            record.add(name, measure_seed(problem, view, entries, seed=seed))
+        views = look_at(problem)
+        for seed in range(record.count_seeds(name), arguments.seeds):
+            record.add(name, measure_seed(problem, views, entries, seed=seed))
         record.print_table(name)
     print(json.dumps(record.summary()))
 
@@ -65,31 +69,37 @@ def find_problem(name: str) -> QualitySet | None:
 
 
 def measure_seed(
-    problem: QualitySet, view: JudgeView, entries: Mapping[str, MethodEntry], *, seed: int
+    problem: QualitySet, views: RawViews, entries: Mapping[str, MethodEntry], *, seed: int
 ) -> dict[str, Any]:
-    """Return accuracies by row and judge, and AUROCs by method, of one seed.
+    """Return accuracies by row and judge, AUROCs by method, views and seconds of one seed.
 
     The seed draws the pool and the reference set as well as the runs, alike for every row.
 
     Args:
-        problem: The set as runs see it.
-        view: The same samples as judges see them.
+        problem: The set.
+        views: The same samples in each view that judges choose from.
         entries: Methods by name.
         seed: The seed.
     """
     started = time.perf_counter()
     drawn = draw_subsample(problem.data, seed=seed)
-    part, seen = take(problem, view, drawn)
+    part, seen = take(problem, views, drawn)
     lineup = line_up(part, entries, seed=seed)
     learned = time.perf_counter()
-    sets = judged_sets(part, seen, seed=seed)
+    view = choose_view(seen, part.data, seed=seed)
+    sets = judged_sets(part, view, seed=seed)
     accuracies: dict[str, dict[str, float]] = {}
     for name, fit in judges(sets).items():
         for contender in lineup.contenders:
             verdict = judge(sets, fit, COSTS[name], contender.candidates)
             accuracies.setdefault(contender.name, {})[name] = verdict.accuracy
     seconds = {"runs": learned - started, "judges": time.perf_counter() - learned}
-    return {"accuracies": accuracies, "aurocs": dict(lineup.aurocs), "seconds": seconds}
+    return {
+        "accuracies": accuracies,
+        "aurocs": dict(lineup.aurocs),
+        "views": {"runs": view.run_encoder, "judges": view.name},
+        "seconds": seconds,
+    }
 
 
 def judged_sets(problem: QualitySet, view: JudgeView, *, seed: int) -> JudgedSets:
@@ -125,14 +135,14 @@ def judged_sets(problem: QualitySet, view: JudgeView, *, seed: int) -> JudgedSet
 class Record:
     """What has been measured so far, written to disk after every seed."""
 
-    def __init__(self, path: Path, headline: str, arguments: argparse.Namespace) -> None:
+    def __init__(self, path: Path, headline: str, *, threads: int) -> None:
         self._path = path
         self._headline = headline
-        self._settings = {"seeds": arguments.seeds, "threads": arguments.threads}
+        self._threads = threads
         self._measured: dict[str, dict[str, dict[str, list[float]]]] = {}
         self._aurocs: dict[str, dict[str, list[float]]] = {}
         self._seconds: dict[str, list[dict[str, float]]] = {}
-        self._views: dict[str, dict[str, str]] = {}
+        self._views: dict[str, list[dict[str, str]]] = {}
         self._skipped: list[str] = []
 
     def skip(self, name: str) -> None:
@@ -140,56 +150,71 @@ class Record:
         print(f"{name}: skipped, not found", file=sys.stderr)
         self._skipped.append(name)
 
-    def start(self, name: str, view: JudgeView) -> None:
-        """Note in which spaces runs and judges look at a set."""
-        self._views[name] = {"runs": view.run_encoder, "judges": view.name}
-        self._measured[name], self._aurocs[name], self._seconds[name] = {}, {}, []
+    def take_over(self, path: Path) -> None:
+        """Take the sets that an earlier run, or one on other sets, has written."""
+        found = json.loads(path.read_text())
+        self._measured |= found["accuracies"]
+        self._aurocs |= found["aurocs"]
+        self._seconds |= found["seconds"]
+        self._views |= found["views"]
+        self._write()
+
+    def count_seeds(self, name: str) -> int:
+        """Return how many seeds of a set are measured."""
+        return len(self._seconds.get(name, []))
 
     def add(self, name: str, found: Mapping[str, Any]) -> None:
         """Add one seed of a set and write everything."""
+        rows = self._measured.setdefault(name, {})
         for row, by_judge in found["accuracies"].items():
             for judge_name, accuracy in by_judge.items():
-                values = self._measured[name].setdefault(row, {}).setdefault(judge_name, [])
-                values.append(accuracy)
+                rows.setdefault(row, {}).setdefault(judge_name, []).append(accuracy)
         for method, auroc in found["aurocs"].items():
-            self._aurocs[name].setdefault(method, []).append(auroc)
-        self._seconds[name].append(dict(found["seconds"]))
+            self._aurocs.setdefault(name, {}).setdefault(method, []).append(auroc)
+        self._views.setdefault(name, []).append(dict(found["views"]))
+        self._seconds.setdefault(name, []).append(dict(found["seconds"]))
         shown = ", ".join(
             f"{row} {100 * np.mean(list(by_judge.values())):.1f}"
             for row, by_judge in found["accuracies"].items()
         )
         print(f"{name}: {shown}; {found['seconds']}", file=sys.stderr, flush=True)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._path.with_suffix(".part")
-        unfinished.write_text(json.dumps(self.summary(), indent=2) + "\n")
-        unfinished.replace(self._path)
+        self._write()
 
     def summary(self) -> dict[str, Any]:  # Any: a JSON object.
         """Return everything as one JSON object."""
-        measured = {name: rows for name, rows in self._measured.items() if rows}
         return {
-            **summarise(measured, self._headline),
+            **summarise(self._measured, self._headline),
             "aurocs": self._aurocs,
-            "accuracies": measured,
+            "accuracies": self._measured,
             "views": self._views,
             "judges": {name: {"costs": list(costs)} for name, costs in COSTS.items()},
             "skipped": self._skipped,
             "seconds": self._seconds,
             "versions": _versions(),
-            **self._settings,
+            "seeds": {name: len(runs) for name, runs in self._seconds.items()},
+            "threads": self._threads,
         }
 
     def print_table(self, name: str) -> None:
         """Print one set's rows as a Markdown table."""
         rows = self.summary()["sets"][name]
-        views = self._views[name]
-        print(f"\n{name}: runs on {views['runs']}, judges on {views['judges']}\n")
+        print(f"\n{name}: runs on {self._looks(name, 'runs')}, ", end="")
+        print(f"judges on {self._looks(name, 'judges')}\n")
         print("| row | accuracy | 95 % interval |")
         print("|---|---|---|")
         for row, found in rows.items():
             low, high = found["ci95"]
             print(f"| {row} | {100 * found['mean']:.1f} | {100 * low:.1f} to {100 * high:.1f} |")
         sys.stdout.flush()
+
+    def _write(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self._path.with_suffix(".part")
+        unfinished.write_text(json.dumps(self.summary(), indent=2) + "\n")
+        unfinished.replace(self._path)
+
+    def _looks(self, name: str, who: str) -> str:
+        return " or ".join(sorted({view[who] for view in self._views[name]}))
 
 
 def _outside_sets() -> dict[str, Path]:
@@ -223,6 +248,13 @@ def _parse_arguments() -> argparse.Namespace:
         help="names, the headline last; none for what perfect knowledge would bring",
     )
     parser.add_argument("--controls", action="store_true", help="add the negative controls")
+    parser.add_argument(
+        "--keep",
+        nargs="*",
+        type=Path,
+        default=[],
+        help="results of earlier runs to go on from: what they hold is not measured again",
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args()
 

@@ -44,7 +44,7 @@ def summarise(measured: Measured, headline: str) -> dict[str, Any]:  # Any: a JS
 
     Returns:
         An object with sets, per_judge, best_baseline, gain_over_no_selection,
-        gain_over_best_baseline, and gains by row.
+        gain_over_best_baseline, and gains by row, over all sets and for each.
     """
     accuracy = {
         name: {row: np.mean(list(judged.values()), axis=0) for row, judged in rows.items()}
@@ -70,6 +70,17 @@ def summarise(measured: Measured, headline: str) -> dict[str, Any]:  # Any: a JS
         "gain_over_no_selection": top.get("over_no_selection"),
         "gain_over_best_baseline": top.get("over_best_baseline"),
         "gains": gains,
+        "gains_by_set": {
+            name: {
+                row: {
+                    "over_no_selection": mean_gain({name: rows}, row, {name: NO_SELECTION}),
+                    "over_best_baseline": mean_gain({name: rows}, row, best),
+                }
+                for row in rows
+                if row not in BASELINES
+            }
+            for name, rows in accuracy.items()
+        },
         "best_baseline": best,
         "per_judge": {
             name: {

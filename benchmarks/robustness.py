@@ -13,13 +13,14 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from contenders import METHODS, learn_scores, scored_contenders, simple_contenders
-from judge_views import JudgeView, look_at
+from contenders import METHODS, scored_contenders, simple_contenders
+from judge_views import RawViews, choose_view, look_at
 from judges import COSTS, judge, judges
 from probes import Probe, derive_problem, probes
 from quality import DEFAULT_SETS, find_problem, judged_sets
 from quality_sets import QualitySet
 from quality_summary import describe
+from shared_run import prepare_run
 
 Measured = dict[str, Any]  # Any: a JSON object.
 
@@ -39,10 +40,10 @@ def main() -> None:
         if problem is None:
             print(f"{name}: skipped, not found", file=sys.stderr)
             continue
-        problem, view = look_at(problem)
+        views = look_at(problem)
         for probe in probes(arguments.sizes):
             for seed in range(arguments.seeds):
-                measured = measure_probe(problem, view, probe, arguments.method, seed=seed)
+                measured = measure_probe(problem, views, probe, arguments.method, seed=seed)
                 found.append({"set": name, "probe": probe.name, "seed": seed, **measured})
                 print(_line(found[-1]), file=sys.stderr, flush=True)
                 arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -52,13 +53,13 @@ def main() -> None:
 
 
 def measure_probe(
-    problem: QualitySet, view: JudgeView, probe: Probe, method: str, *, seed: int
+    problem: QualitySet, views: RawViews, probe: Probe, method: str, *, seed: int
 ) -> Measured:
     """Return accuracies of a method and of doing without it, by judge.
 
     Args:
         problem: The set that the probe is derived from.
-        view: Its samples as judges see them.
+        views: Its samples in each view.
         probe: What to derive.
         method: Name of the method.
         seed: Seed of the draws and of the run.
@@ -67,13 +68,14 @@ def measure_probe(
         The problem's sizes, accuracies by judge and row, and by row and judge the difference from
         the better of no selection and the reference set alone.
     """
-    small, seen = derive_problem(problem, view, probe, seed=seed)
+    small, seen = derive_problem(problem, views, probe, seed=seed)
     data = small.data
-    result = learn_scores(data, METHODS[method], seed=seed)
+    entry = METHODS[method]
+    scores = prepare_run(data, seed=seed).learn(entry.method, entry.settings)
     count = len(data.pool_labels)
-    ours = list(scored_contenders(method, result.scores, data.pool_labels))
+    ours = list(scored_contenders(method, entry.method, scores, data.pool_labels))
     simple = simple_contenders(count)
-    sets = judged_sets(small, seen, seed=seed)
+    sets = judged_sets(small, choose_view(seen, data, seed=seed), seed=seed)
     accuracies = {
         name: {
             row.name: judge(sets, fit, COSTS[name], row.candidates).accuracy

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from judge_views import JudgeView
+from judge_views import RawViews
 from numpy.typing import NDArray
 from quality_sets import QualitySet
 
@@ -48,8 +48,8 @@ def draw_subsample(data: CurationData, *, seed: int) -> Subsample:
     return Subsample(np.sort(pool), np.sort(np.concatenate(reference)))
 
 
-def take(problem: QualitySet, view: JudgeView, drawn: Subsample) -> tuple[QualitySet, JudgeView]:
-    """Return a set of the drawn samples alone, with the whole test part, and its view."""
+def take(problem: QualitySet, views: RawViews, drawn: Subsample) -> tuple[QualitySet, RawViews]:
+    """Return a set of the drawn samples alone, with the whole test part, and its views."""
     data = dataclasses.replace(
         problem.data,
         pool_inputs=problem.data.pool_inputs[drawn.pool],
@@ -58,9 +58,10 @@ def take(problem: QualitySet, view: JudgeView, drawn: Subsample) -> tuple[Qualit
         reference_inputs=problem.data.reference_inputs[drawn.reference],
         reference_labels=problem.data.reference_labels[drawn.reference],
     )
-    return (
-        dataclasses.replace(problem, data=data, quality=problem.quality[drawn.pool]),
-        dataclasses.replace(
+    seen = {
+        name: dataclasses.replace(
             view, pool=view.pool[drawn.pool], reference=view.reference[drawn.reference]
-        ),
-    )
+        )
+        for name, view in views.items()
+    }
+    return dataclasses.replace(problem, data=data, quality=problem.quality[drawn.pool]), seen

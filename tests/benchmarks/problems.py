@@ -31,3 +31,18 @@ def blobs(
         reference=(draw(reference), reference.astype(np.int64)),
         test=(draw(tested), tested.astype(np.int64)),
     )
+
+
+def bars() -> QualitySet:
+    """Return small images in three classes, each with a bright row of its own in noise."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(120) % CLASSES
+    images = generator.integers(0, 60, (120, 1, 16, 16), dtype=np.uint8)
+    images[np.arange(120), 0, labels * 5] += 150
+    return make_set(
+        "bars",
+        ("a", "b", "c"),
+        pool=Pool(images[:90], labels[:90], [Quality.GOOD] * 90),
+        reference=(images[90:105], labels[90:105]),
+        test=(images[105:], labels[105:]),
+    )

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from foundation import finish, negative_controls, summarise
 from PIL import Image
+from problems import blobs
+
+from mts_core.pipeline import pipeline_config_from_mapping
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PARTS = {"train_synthetic": 6, "reference_real": 4, "test_real": 4}
@@ -79,3 +83,18 @@ def test_an_absent_set_is_listed_as_skipped() -> None:
     last = json.loads(finished.stdout.splitlines()[-1])
     assert last["sets"] == {}
     assert last["skipped"] == ["A_digits_fonts_to_mnist", "B_emoji_styles"]
+
+
+def test_runs_and_controls_are_measured_on_the_test_part() -> None:
+    problem = blobs()
+    settings = {"steps": 10, "evaluation_seeds": 2, "baselines": ["cosine"]}
+    config = pipeline_config_from_mapping("mts", settings)
+    summary = summarise(problem, [finish(problem.data, config, seed=0)])
+    rows = {row["method"]: row for row in summary["rows"]}
+    assert set(rows) == {"no_selection", "reference_only", "cosine", "mts_weighted", "mts_selected"}
+    assert rows["cosine"]["accuracy_mean"] > 0.9
+    controls = negative_controls(problem, config, seeds=1, steps=20)
+    assert set(controls) == {"frozen_meta_network", "permuted_reference"}
+    for found in controls.values():
+        assert 0.0 <= found["auroc_mean"] <= 1.0
+        assert abs(found["gain_mean"]) < 0.5

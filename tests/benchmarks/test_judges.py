@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from judge_views import JudgeView, histogram_view, look_at, random_view
+from judge_views import JudgeView, choose_view, histogram_view, look_at, random_view
 from judges import COSTS, JudgedSets, held_out_loss, judge, judges
-from problems import blobs
+from problems import bars, blobs
 from quality import judged_sets
-from quality_sets import Pool, make_set
+from shared_run import prepare_run
 
 
 @pytest.fixture(scope="module")
@@ -73,23 +73,16 @@ def test_a_class_that_no_training_row_has_is_never_predicted(sets: JudgedSets) -
         assert set(logits.argmax(axis=1)) == {0, 1}
 
 
-def test_judges_never_look_where_the_run_looked() -> None:
-    generator = np.random.default_rng(0)
-    labels = np.arange(24) % 3
-    images = generator.integers(0, 256, (24, 1, 16, 16), dtype=np.uint8)
-    quality = ["good"] * 24
-    problem = make_set(
-        "noise",
-        ("a", "b", "c"),
-        pool=Pool(images, labels, quality),
-        reference=(images[:12], labels[:12]),
-        test=(images[12:], labels[12:]),
-    )
-    encoded, view = look_at(problem)
-    assert view.name != view.run_encoder
-    assert len(view.pool) == len(encoded.data.pool_inputs) == 24
-    assert not encoded.data.is_image
-    _, vectors = look_at(blobs())
+def test_judges_never_look_where_the_runs_worked() -> None:
+    problem = bars()
+    views = look_at(problem)
+    view = choose_view(views, problem.data, seed=0)
+    own = prepare_run(problem.data, seed=0).encode.encoder
+    assert view.run_encoder == own
+    assert view.name != own
+    assert {len(each.pool) for each in views.values()} == {len(view.pool)} == {90}
+    flat = blobs()
+    vectors = choose_view(look_at(flat), flat.data, seed=0)
     assert (vectors.run_encoder, vectors.name) == ("identity", "random_features")
 
 
