@@ -17,7 +17,7 @@ Report = dict[str, Any]  # Any: a JSON object.
 def _report(data: CurationData, *, limit: int) -> Report:
     """Return the report on scores that rise with the position in the pool."""
     context = RunContext(data, resolve_settings(QUICK, data), 0, torch.device("cpu"))
-    encode = EncodeStage(context, None)
+    encode = EncodeStage(context, None, {})
     for _ in encode.advance():
         pass
     sets = classifier_sets(context, encode.encoding)
@@ -25,7 +25,7 @@ def _report(data: CurationData, *, limit: int) -> Report:
     for _ in features.advance():
         pass
     scores = np.linspace(0.1, 1.0, len(data.pool_labels), dtype=np.float32)
-    learned = LearnedScores(features.table, features.is_unlearned, scores, {})
+    learned = LearnedScores(features.table, features.is_unlearned, scores, {}, {})
     stage = start_evaluation(context, encode.encoding, sets, learned, limit=limit)
     for _ in stage.advance():
         pass

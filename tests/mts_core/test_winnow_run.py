@@ -97,7 +97,8 @@ def test_posteriors_are_steps_of_the_training_phase() -> None:
     training = [report for report in reports if report.phase is Phase.TRAIN and not report.result]
     # One for each of the two views, and one to pool them.
     assert training[-1].step == training[-1].total_steps == QUICK.steps + 3
-    assert [report.step for report in training] == list(range(1, QUICK.steps + 4))
+    # The phase is told before its first step, too.
+    assert [report.step for report in training] == list(range(QUICK.steps + 4))
 
 
 def test_right_labels_get_the_higher_scores_and_higher_ones_than_by_weights_alone() -> None:
