@@ -6,6 +6,7 @@ test process starts its own. A test process gets a database of its own, made by 
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -39,6 +40,10 @@ _CHECKED_MODULES = [
 install_import_hook(_CHECKED_MODULES, "shape_checks.checked")
 # Named servers are shared by test processes; each takes a Redis database from here on.
 _FIRST_REDIS_DATABASE = 8
+
+
+# A shell starts background commands with interrupts ignored, and every child would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
