@@ -150,7 +150,6 @@ class LabelSupport:
             pool,
             LabelledVectors(known, self._reference_labels),
             prior[np.arange(len(prior)), pool.labels],
-            positions=self._fitted,
             class_count=self._class_count,
             landmark_count=self._settings.landmark_count,
             rounds=self._settings.cleaning_rounds,

@@ -80,8 +80,8 @@ class PoolPosterior:
         coefficients: [feature, class] float64.
         centre: [class] float64, shares of the classes.
         temperature: Factor between a regression's output and a logit.
-        fitted: [fitted] int64, positions in the pool that the regression was fitted on.
-        fitted_log_probabilities: [fitted, class] float32, each without the sample itself.
+        fitted_log_probabilities: [fitted, class] float32, of each sample that it was fitted on,
+            without the sample itself.
         left_out_reference: [reference, class] float64, the same for the reference set.
     """
 
@@ -89,7 +89,6 @@ class PoolPosterior:
     coefficients: NDArray[np.float64]
     centre: NDArray[np.float64]
     temperature: float
-    fitted: NDArray[np.int64]
     fitted_log_probabilities: NDArray[np.float32]
     left_out_reference: NDArray[np.float64]
 
@@ -109,7 +108,6 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
     reference: LabelledVectors,
     prior: NDArray[np.float64],
     *,
-    positions: NDArray[np.int64],
     class_count: int,
     landmark_count: int,
     rounds: int,
@@ -128,7 +126,6 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
         reference: The real set.
         prior: [sample] probabilities of the given labels by the reference set alone; the first
             round's weights follow from them, so that a majority of wrong labels does not win.
-        positions: [sample] int64, where these samples stand in the whole pool.
         class_count: Number of classes.
         landmark_count: Pool samples among the landmarks; the reference set is added to them.
         rounds: Rounds, at least one.
@@ -157,7 +154,6 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
         coefficients=smoother.coefficients(ridge),
         centre=smoother.centre,
         temperature=temperature,
-        fitted=positions,
         fitted_log_probabilities=left_out[:size].astype(np.float32),
         left_out_reference=left_out[size:].astype(np.float64),
     )

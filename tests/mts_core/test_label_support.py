@@ -178,7 +178,6 @@ def test_support_is_that_of_both_posteriors_pooled() -> None:
         LabelledVectors(view.pool, problem.pool_labels),
         LabelledVectors(view.reference, problem.reference_labels),
         np.exp(opinion[places, problem.pool_labels]),
-        positions=places,
         class_count=CLASSES,
         landmark_count=size,
         rounds=SETTINGS.cleaning_rounds,

@@ -52,7 +52,6 @@ def _fit(
     **changes: Any,  # Any: a setting of the fit.
 ) -> PoolPosterior:
     settings = {
-        "positions": np.arange(len(pool.labels)),
         "class_count": CLASSES,
         "landmark_count": len(pool.labels),
         "rounds": 1,
