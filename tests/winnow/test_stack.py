@@ -85,7 +85,7 @@ def test_stack_comes_up_whole_and_ctrl_c_leaves_nothing_behind(data: Path) -> No
         assert listening == {httpx2.URL(stack.server).port}
 
         second = winnow("up", "--data", data, "--port", "0")
-        _, said = second.communicate(timeout=60)
+        _, said = second.communicate(timeout=30)
         assert second.returncode == ExitCode.STACK
         assert said.endswith(
             f"error: The data folder {data} is in use by another Winnow "
@@ -94,7 +94,7 @@ def test_stack_comes_up_whole_and_ctrl_c_leaves_nothing_behind(data: Path) -> No
 
         # A command on the same folder uses the stack that runs, and leaves it running.
         listed = winnow("jobs", "list", "--data", data, "-o", "json")
-        said, _ = listed.communicate(timeout=60)
+        said, _ = listed.communicate(timeout=30)
         assert (listed.returncode, json.loads(said)) == (0, [])
     finally:
         stack.process.send_signal(signal.SIGINT)
