@@ -2,16 +2,19 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import ClassVar, Final, cast, final
 
 import torch
 from torch import Tensor, nn
 
 from mts_core.axes import Hidden, Inputs, Logits
-from mts_core.config import ClassifierKind
+from mts_core.config import ClassifierKind, ClassifierName
+from mts_core.encoders.image_batches import as_colour, resize_images
+from mts_core.encoders.timm_images import ImageNetwork
 from mts_core.errors import ConfigError
+from mts_core.fine_tuning import Backbone, load_backbone
 from mts_core.layers import allocate_convolution, allocate_linear, initialise_layer
 from mts_core.residual_network import RESIDUAL_UNITS, ResidualBody
 
@@ -25,6 +28,7 @@ _FINAL_SIDE: Final = 4
 _LARGEST_UNSTRIDED_SIDE: Final = 32
 _IMAGE_AXES: Final = 3
 _ROWS_AT_ONCE: Final = 4096
+_LARGEST_PIXEL: Final = 255.0
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,11 @@ class Classifier(nn.Module, ABC):
         head: The last layer; its gradient has the closed form that head alignment uses.
         shift: Buffer taken off every input.
         gain: Buffer that every shifted input is multiplied by.
+        has_mixed_tangents: Whether under autocast a forward-mode derivative would come in another
+            precision than what it is the derivative of, which the next layer refuses.
     """
 
+    has_mixed_tangents: ClassVar[bool] = False
     head: nn.Linear
     shift: Tensor
     gain: Tensor
@@ -90,10 +97,17 @@ class Classifier(nn.Module, ABC):
         super().__init__()
         self.register_buffer("shift", scaling.shift)
         self.register_buffer("gain", scaling.gain)
+        self._compiled: Callable[[Inputs], Hidden] | None = None
 
     @abstractmethod
     def features(self, inputs: Inputs) -> Hidden:
         """Return the penultimate features ``[sample, hidden]`` of raw inputs."""
+
+    def compiled_features(self, inputs: Inputs) -> Hidden:
+        """Return what `features` returns, by code that is compiled at the first call."""
+        if self._compiled is None:
+            self._compiled = torch.compile(self.features)
+        return self._compiled(inputs)
 
     def forward(self, inputs: Inputs) -> Logits:
         """Return the logits ``[sample, class]`` of raw inputs."""
@@ -183,6 +197,47 @@ class ResidualClassifier(Classifier):
         return means
 
 
+@final
+class FineTunedClassifier(Classifier):
+    """A pretrained network with a new head; it reads images as it was trained on them.
+
+    All parameters train, those of BatchNorm too (its gains and biases); the means and variances
+    that BatchNorm divides by stay what pretraining left. A sample's loss then does not depend on
+    its neighbours, without which neither its own gradient nor a micro-batch would mean anything.
+    Dropout and random depth stay off for the same reason.
+    """
+
+    # Frozen BatchNorm returns what comes in rounded, and a tangent as precise as its own gains.
+    has_mixed_tangents = True
+
+    def __init__(self, backbone: Backbone, class_count: int) -> None:
+        super().__init__(_pixel_scaling(backbone.network))
+        self.body = backbone.network.module
+        self._size = backbone.network.size
+        self.head = allocate_linear(backbone.dimension, class_count)
+        self.train()
+
+    def train(self, mode: bool = True) -> "FineTunedClassifier":  # noqa: FBT001, FBT002  # Torch's signature.
+        """Change the mode of all but the pretrained network, which stays as in use."""
+        super().train(mode)
+        self.body.eval()
+        return self
+
+    def features(self, inputs: Inputs) -> Hidden:
+        """Return what the pretrained network makes of the resized, normalised images."""
+        images = as_colour(resize_images(inputs.to(self.shift.dtype), self._size))
+        scaled = self.scaled(images).contiguous(memory_format=torch.channels_last)
+        hidden: Tensor = self.body(scaled)
+        return hidden
+
+
+def _pixel_scaling(network: ImageNetwork) -> InputScaling:
+    """Return what brings pixels in [0, 255] to the values that the network was trained on."""
+    mean, deviation = (torch.tensor(values) for values in (network.mean, network.deviation))
+    shift, gain = mean * _LARGEST_PIXEL, (deviation * _LARGEST_PIXEL).reciprocal()
+    return InputScaling(shift.view(-1, 1, 1), gain.view(-1, 1, 1))
+
+
 def _first_stride(height: int, width: int) -> int:
     # A large image is halved by the first convolution as well: at full size it would cost most.
     return 2 if min(height, width) > _LARGEST_UNSTRIDED_SIDE else 1
@@ -195,7 +250,7 @@ def _stage(channels: int, width: int, *, stride: int, is_halved: bool) -> list[n
 
 
 def build_classifier(
-    kind: ClassifierKind,
+    kind: ClassifierName,
     *,
     input_shape: Sequence[int],
     class_count: int,
@@ -204,17 +259,29 @@ def build_classifier(
 ) -> Classifier:
     """Return a freshly initialised classifier on the CPU in float32.
 
+    A pretrained network starts from its weights, under a head of zeros: while the head knows
+    nothing, a random one would send the network gradients of no meaning.
+
     Args:
         kind: Which architecture.
         input_shape: Shape of one input: ``(d,)`` or ``(channel, height, width)``.
         class_count: Number of classes.
         generator: CPU generator of the initial weights; no other randomness is used.
-        scaling: Scaling of the inputs; None leaves them as they are.
+        scaling: Scaling of the inputs; None leaves them as they are. Pretrained networks have
+            their own.
 
     Raises:
-        ConfigError: A convolutional network is asked for inputs that are no images.
+        ConfigError: A network on images is asked for inputs that are none, or the worker does not
+            have a pretrained one.
     """
     shape = tuple(input_shape)
+    if kind.reads_images and len(shape) != _IMAGE_AXES:
+        raise ConfigError(
+            "Only images can be read by this classifier; choose linear or mlp for other samples.",
+            field="classifier",
+        )
+    if kind.is_pretrained:
+        return _pretrained(kind, shape, class_count)
     used_scaling = scaling or InputScaling(torch.zeros(()), torch.ones(()))
     classifier = _construct(kind, shape, class_count, used_scaling).float()
     for module in classifier.modules():
@@ -223,15 +290,21 @@ def build_classifier(
     return classifier
 
 
+def _pretrained(
+    kind: ClassifierName, shape: tuple[int, ...], class_count: int
+) -> FineTunedClassifier:
+    backbone = load_backbone(kind, cast("tuple[int, int, int]", shape))
+    classifier = FineTunedClassifier(backbone, class_count)
+    with torch.no_grad():
+        classifier.head.weight.zero_()
+        classifier.head.bias.zero_()
+    return classifier
+
+
 def _construct(
-    kind: ClassifierKind, shape: tuple[int, ...], class_count: int, scaling: InputScaling
+    kind: ClassifierName, shape: tuple[int, ...], class_count: int, scaling: InputScaling
 ) -> Classifier:
     if kind.reads_images:
-        if len(shape) != _IMAGE_AXES:
-            raise ConfigError(
-                "The convolutional networks need images; choose linear or mlp for other samples.",
-                field="classifier",
-            )
         network = CnnClassifier if kind is ClassifierKind.CNN else ResidualClassifier
         return network(shape, class_count, scaling)
     if kind is ClassifierKind.MLP:

@@ -11,8 +11,14 @@ from torch.func import functional_call
 
 from mts_core.axes import ParameterTensors, PerSample
 
-_LINEAR_IN_PARAMETERS: Final = (nn.Linear, nn.Conv2d, nn.GroupNorm)
-"""Layers whose output is linear in their parameters, whatever comes in."""
+_LINEAR_IN_PARAMETERS: Final = frozenset(
+    {nn.Linear, nn.Conv2d, nn.GroupNorm, nn.LayerNorm, nn.BatchNorm2d}
+)
+"""Layers whose output is linear in their parameters, whatever comes in.
+
+Subclasses are not: some standardise their weights, or go on to an activation. BatchNorm is one
+where its statistics are frozen; taken from the batch, they would tie samples to each other.
+"""
 
 
 @final
@@ -49,7 +55,7 @@ class LayerTaps:
         handles = [
             layer.register_forward_hook(self._recorder(f"{name}."))
             for name, layer in network.named_modules()
-            if isinstance(layer, _LINEAR_IN_PARAMETERS)
+            if _is_linear(layer)
         ]
         try:
             yield
@@ -116,10 +122,16 @@ def can_be_tapped(network: nn.Module) -> bool:
     tapped = {
         id(value)
         for layer in network.modules()
-        if isinstance(layer, _LINEAR_IN_PARAMETERS)
+        if _is_linear(layer)
         for value in layer.parameters()
     }
     return all(id(value) in tapped for value in network.parameters())
+
+
+def _is_linear(layer: nn.Module) -> bool:
+    if isinstance(layer, nn.BatchNorm2d) and (layer.training or not layer.track_running_stats):
+        return False
+    return type(layer) in _LINEAR_IN_PARAMETERS
 
 
 def _inner_products(passage: _Passage, direction: ParameterTensors) -> Tensor:
@@ -132,4 +144,6 @@ def _inner_products(passage: _Passage, direction: ParameterTensors) -> Tensor:
     # Summed in the parameters' dtype even under autocast, whose products have eight bits.
     rows, columns = answer.flatten(1).to(dtype), gradient.flatten(1).to(dtype)
     # Products of one row each are summed on the way; elementwise ones would all be written first.
-    return torch.bmm(rows.unsqueeze(1), columns.unsqueeze(2)).flatten()
+    # Autocast would round what the product takes, whatever its dtype.
+    with torch.autocast(rows.device.type, enabled=False):
+        return torch.bmm(rows.unsqueeze(1), columns.unsqueeze(2)).flatten()

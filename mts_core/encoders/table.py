@@ -1,6 +1,7 @@
 """Encodes rows of a table: scaled numbers, marks of missing values, and one column a category."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final, final
 
@@ -28,6 +29,7 @@ _FEWEST_CATEGORIES: Final = 2
 _LARGEST_DEVIATION: Final = 3.0
 """Standard deviations beyond which a scaled number says no more than "far out"."""
 _QUANTILES: Final = 200
+_CATEGORIES: Final = "categories"
 
 
 class NumberScaling(StrEnum):
@@ -50,6 +52,7 @@ class TableEncoder:
     Attributes:
         name: Name by which a job asks for it.
         dimension: Length of a vector.
+        transformer: Maps rows to vectors.
     """
 
     def __init__(
@@ -66,12 +69,38 @@ class TableEncoder:
             rows: [sample, column] float64, NaN where a value is missing; a few thousand are enough.
         """
         self.name = str(scaling)
-        self._transformer = _transformer(scaling, columns, rows).fit(rows)
+        self.transformer: ColumnTransformer = _transformer(scaling, columns, rows).fit(rows)
         self.dimension = self.encode(rows[:1]).shape[1]
 
     def encode(self, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return vectors, [sample, dimension] float32."""
-        return np.asarray(self._transformer.transform(inputs), dtype=np.float32)
+        return np.asarray(self.transformer.transform(inputs), dtype=np.float32)
+
+    def told_apart(self, columns: Sequence[TableColumn]) -> tuple[TableColumn, ...]:
+        """Return columns with the codes alone that have a place of their own in the vectors.
+
+        To the encoder, all other categories are as good as unknown ones.
+
+        Args:
+            columns: The columns that the encoder was fitted on.
+        """
+        frequent: dict[int, set[float]] = {}
+        for name, one_hot, places in self.transformer.transformers_:
+            if name == _CATEGORIES and len(places):
+                found = zip(one_hot.categories_, one_hot.infrequent_categories_, strict=True)
+                for place, (all_codes, rare) in zip(places, found, strict=True):
+                    frequent[place] = set(all_codes) - set(() if rare is None else rare)
+        return tuple(
+            replace(
+                column,
+                codes={
+                    word: code
+                    for word, code in column.codes.items()
+                    if code in frequent.get(index, ())
+                },
+            )
+            for index, column in enumerate(columns)
+        )
 
 
 def _transformer(
@@ -101,7 +130,7 @@ def _transformer(
                 MissingIndicator(features="missing-only", error_on_new=False),
                 [*numbers, *booleans],
             ),
-            ("categories", one_hot, categories),
+            (_CATEGORIES, one_hot, categories),
         ]
     )
 

@@ -71,25 +71,26 @@ class NetworkEncoder:
         return features.float().cpu()
 
 
-def load_timm_network(model: LibraryModel) -> ImageNetwork:
+def load_timm_network(model: LibraryModel, *, field: str = "encoder") -> ImageNetwork:
     """Return a network of timm whose weights lie in the worker's model cache.
 
     Nothing is downloaded: what a worker fetches is its operator's choice, not that of a job.
 
     Args:
         model: Which.
+        field: Setting that asks for it.
 
     Raises:
         ConfigError: The worker lacks timm, or timm the model, or the cache its weights.
     """
-    timm = _import_timm()
-    repository = _repository(timm, model.name)
+    timm = _import_timm(field)
+    repository = _repository(timm, model.name, field)
     weights = try_to_load_from_cache(repository, _WEIGHTS_FILE)
     if not isinstance(weights, str):
         raise ConfigError(
             f"The worker has no weights of {model} in its model cache; its operator can fetch "
             f"them with: hf download {repository} {_WEIGHTS_FILE}",
-            field="encoder",
+            field=field,
         )
     # timm draws weights from the global random state before it reads those of the file.
     with torch.random.fork_rng(devices=[]):
@@ -101,17 +102,17 @@ def load_timm_network(model: LibraryModel) -> ImageNetwork:
     return ImageNetwork(module, (height, width), tuple(images["mean"]), tuple(images["std"]))
 
 
-def _import_timm() -> ModuleType:
+def _import_timm(field: str) -> ModuleType:
     try:
         return importlib.import_module("timm")
     except ImportError as error:
         raise ConfigError(
             "The worker has no timm; its operator can install it with: pip install winnow[timm]",
-            field="encoder",
+            field=field,
         ) from error
 
 
-def _repository(timm: ModuleType, name: str) -> str:
+def _repository(timm: ModuleType, name: str, field: str) -> str:
     """Return the repository of a pretrained network's weights."""
     try:
         known = timm.models.get_pretrained_cfg(name)
@@ -119,7 +120,7 @@ def _repository(timm: ModuleType, name: str) -> str:
         # The architecture is there, but not with the tag that follows the dot.
         known = None
     if known is None or not known.hf_hub_id:
-        raise ConfigError(f"timm has no pretrained network {name!r}.", field="encoder")
+        raise ConfigError(f"timm has no pretrained network {name!r}.", field=field)
     return str(known.hf_hub_id)
 
 

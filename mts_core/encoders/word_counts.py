@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from mts_core.encoders.texts import cut_texts
 
@@ -29,6 +29,7 @@ class WordCountEncoder:
     Attributes:
         name: Name by which a job asks for it.
         dimension: Length of a vector.
+        transformer: Maps the beginnings of texts to vectors.
 
     Source: [deerwester1990lsa], on tf-idf weights with logarithmic counts.
     """
@@ -53,9 +54,9 @@ class WordCountEncoder:
         counts = vectorizer.fit_transform(cut_texts(texts))
         kept = min(DIMENSION, *(size - 1 for size in counts.shape))
         directions = TruncatedSVD(kept, random_state=seed % _SEEDS).fit(counts)
-        self._transformer = make_pipeline(vectorizer, directions)
+        self.transformer: Pipeline = make_pipeline(vectorizer, directions)
         self.dimension = kept
 
     def encode(self, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return weights of the main directions, [sample, dimension] float32."""
-        return np.asarray(self._transformer.transform(cut_texts(inputs)), dtype=np.float32)
+        return np.asarray(self.transformer.transform(cut_texts(inputs)), dtype=np.float32)
