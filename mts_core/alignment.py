@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.func import functional_call
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mts_core.axes import Hidden, Labels, Logits, ParameterTensors, PerSample
 from mts_core.classifiers import Classifier
@@ -94,7 +95,8 @@ def exact_alignment(
     """
 
     def align(part: LabelledInputs) -> Tensor:
-        with forward_ad.dual_level():
+        # Of torch's kernels of attention, only the plain one has a forward-mode derivative.
+        with forward_ad.dual_level(), sdpa_kernel(SDPBackend.MATH):
             dual = {
                 name: _make_dual(value, line.direction[name]) for name, value in line.point.items()
             }

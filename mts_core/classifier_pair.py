@@ -7,6 +7,7 @@ from typing import Final, final
 import torch
 from torch import Tensor
 
+from mts_core.augmentation import augment_images
 from mts_core.axes import FeatureColumns, ParameterTensors, PerSample
 from mts_core.batch_sampler import BatchSampler
 from mts_core.classifier_passes import (
@@ -51,7 +52,11 @@ class TessProblem:
     def passes(self) -> PassSettings:
         """How the classifiers are run."""
         config = self.config
-        return PassSettings(config.micro_batch_size or config.batch_size, config.use_autocast)
+        return PassSettings(
+            config.micro_batch_size or config.batch_size,
+            config.use_autocast,
+            is_compiled=config.compile,
+        )
 
     @property
     def sgd(self) -> SgdRule:
@@ -74,6 +79,7 @@ class ClassifierPair:
         reference_first_velocities: Momentum buffers of W.
         pool_sampler: Draws the batches that both see.
         reference_sampler: Draws the reference batches of W.
+        augmentation_generator: Draws how the images of the pool's batches are varied.
         step: Steps done.
     """
 
@@ -83,6 +89,7 @@ class ClassifierPair:
     reference_first_velocities: ParameterTensors
     pool_sampler: BatchSampler
     reference_sampler: BatchSampler
+    augmentation_generator: torch.Generator
     step: int = 0
 
     @property
@@ -97,7 +104,11 @@ class ClassifierPair:
             for name, sampler in self._samplers().items()
             for key, value in sampler.to_tensors().items()
         }
-        tensors = self._tensors() | samplers | {"step": torch.tensor(self.step)}
+        progress = {
+            "step": torch.tensor(self.step),
+            "augmentation_generator": self.augmentation_generator.get_state(),
+        }
+        tensors = self._tensors() | samplers | progress
         return {name: value.detach().cpu().clone() for name, value in tensors.items()}
 
     def restore(self, captured: Mapping[str, Tensor]) -> None:
@@ -112,6 +123,7 @@ class ClassifierPair:
                     value.copy_(captured[name])
             for name, sampler in self._samplers().items():
                 sampler.load_tensors(_group(captured, name))
+            self.augmentation_generator.set_state(captured["augmentation_generator"])
             self.step = int(captured["step"])
         except (KeyError, RuntimeError) as error:
             raise CheckpointError("The saved classifiers do not fit this run.") from error
@@ -173,6 +185,7 @@ def start_pair(problem: TessProblem, *, seed: int, device: torch.device) -> Clas
             config.reference_batch_size or LARGEST_WHOLE_REFERENCE,
             derive_generator(seed, "reference_batches"),
         ),
+        augmentation_generator=derive_generator(seed, "augmentation"),
     )
 
 
@@ -192,7 +205,9 @@ def advance_pair(pair: ClassifierPair, problem: TessProblem) -> dict[str, float]
     Source: [tess2026scalable], the two trainings U and W from one start.
     """
     settings = problem.passes
-    batch = _draw(problem.pool, pair.pool_sampler, pair.device)
+    drawn = _draw(problem.pool, pair.pool_sampler, pair.device)
+    inputs = augment_images(drawn.inputs, problem.config.augmentation, pair.augmentation_generator)
+    batch = LabelledInputs(inputs, drawn.labels)
     seen = forward_batch(pair.pool_only, batch, settings)
     shares = torch.full_like(seen.losses, 1.0 / batch.sample_count)
     gradient = weighted_gradient(

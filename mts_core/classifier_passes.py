@@ -1,5 +1,6 @@
 """Runs the classifier over batches: per-sample losses, weighted gradients, the reference pass."""
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -29,11 +30,14 @@ class PassSettings:
         micro_batch_size: Most samples whose activations are held at once; None sets no bound.
         use_autocast: Whether to compute in bfloat16 on a CUDA device.
         ranks: Processes that share the work; each passes its own samples of a batch.
+        is_compiled: Whether to run the layers below the head as compiled code, where nothing has to
+            see what passes between them.
     """
 
     micro_batch_size: int | None = None
     use_autocast: bool = False
     ranks: Ranks = ALONE
+    is_compiled: bool = False
 
     def precision(self, device: torch.device) -> torch.autocast:
         """Return the context in which the classifier is called on a device."""
@@ -57,7 +61,12 @@ def pass_settings(config: MtsConfig, ranks: Ranks = ALONE) -> PassSettings:
     Without a bound of its own, a run holds no more samples at once than a training batch: a large
     reference set or the pool passes in parts of that size.
     """
-    return PassSettings(config.micro_batch_size or config.batch_size, config.use_autocast, ranks)
+    return PassSettings(
+        config.micro_batch_size or config.batch_size,
+        config.use_autocast,
+        ranks,
+        is_compiled=config.compile,
+    )
 
 
 @dataclass(frozen=True)
@@ -122,12 +131,14 @@ def forward_batch(
     is_kept = bound is None or own.sample_count <= bound
     parts = []
     taps: list[LayerTaps] = []
+    # Compiled code has no layers left to listen to.
+    used = dataclasses.replace(settings, is_compiled=False) if is_tapped and is_kept else settings
     with torch.set_grad_enabled(is_kept):
         for part in own.split(settings.part_size(own.inputs)):
             if is_tapped and is_kept:
                 taps.append(LayerTaps())
             with taps[-1].listen(classifier) if taps else nullcontext():
-                hidden, logits = _call(classifier, part, settings)
+                hidden, logits = _call(classifier, part, used)
             losses = functional.cross_entropy(logits, part.labels, reduction="none")
             residuals = loss_residuals(logits.detach(), part.labels)
             parts.append((losses, hidden.detach(), residuals))
@@ -245,7 +256,8 @@ def _call(
 ) -> tuple[Tensor, Tensor]:
     dtype = classifier.shift.dtype
     with settings.precision(part.inputs.device):
-        hidden = classifier.features(part.inputs)
+        features = classifier.compiled_features if settings.is_compiled else classifier.features
+        hidden = features(part.inputs)
         logits = classifier.head(hidden)
     # Losses and similarities are taken in full precision: bfloat16 rounds them to two digits.
     return hidden.to(dtype), logits.to(dtype)

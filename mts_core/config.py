@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mts_core.library_models import LibraryModel, parse_image_network
 from mts_core.setting import check_settings, setting
 
 
@@ -13,11 +14,31 @@ class ClassifierKind(StrEnum):
     MLP = "mlp"
     CNN = "cnn"
     RESNET20 = "resnet20"
+    EFFICIENTNET_LITE0 = "efficientnet_lite0"
 
     @property
     def reads_images(self) -> bool:
         """Whether the classifier is a network on images instead of a head on vectors."""
-        return self in {ClassifierKind.CNN, ClassifierKind.RESNET20}
+        return self not in {ClassifierKind.LINEAR, ClassifierKind.MLP}
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the classifier starts from weights that other images have taught it."""
+        return self is ClassifierKind.EFFICIENTNET_LITE0
+
+
+ClassifierName = ClassifierKind | LibraryModel
+"""A classifier that is shipped, or a network of timm that is fine-tuned."""
+
+
+class Augmentation(StrEnum):
+    """How images are varied before a classifier is trained on them."""
+
+    NONE = "none"
+    SHIFT = "shift"
+    SHIFT_FLIP = "shift_flip"
+    AFFINE = "affine"
+    AFFINE_FLIP = "affine_flip"
 
 
 class MetaInput(StrEnum):
@@ -46,8 +67,10 @@ class MtsConfig:
         ConfigError: A value lies outside its range or names no known choice.
     """
 
-    classifier: ClassifierKind = setting(  # noqa: RUF009  # A field, shared by no two instances.
-        ClassifierKind.MLP, text="Classifier trained on the weighted pool."
+    classifier: ClassifierName = setting(  # noqa: RUF009  # A field, shared by no two instances.
+        ClassifierKind.MLP,
+        text="Classifier trained on the weighted pool.",
+        parse_other=parse_image_network,
     )
     alignment: AlignmentKind = setting(  # noqa: RUF009  # A field, shared by no two instances.
         AlignmentKind.HEAD,
@@ -120,6 +143,10 @@ class MtsConfig:
     use_autocast: bool = setting(
         False, text="Run the classifier in bfloat16 where the device is a CUDA GPU."
     )
+    compile: bool = setting(False, text="Run the classifier as compiled code.")
+    augmentation: Augmentation = setting(  # noqa: RUF009  # A field, shared by no two instances.
+        Augmentation.NONE, text="How the images of a training batch are varied."
+    )
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
@@ -137,8 +164,10 @@ class TessConfig:
         ConfigError: A value lies outside its range.
     """
 
-    classifier: ClassifierKind = setting(  # noqa: RUF009  # A field, shared by no two instances.
-        ClassifierKind.MLP, text="Classifier whose two trainings give a sample its value."
+    classifier: ClassifierName = setting(  # noqa: RUF009  # A field, shared by no two instances.
+        ClassifierKind.MLP,
+        text="Classifier whose two trainings give a sample its value.",
+        parse_other=parse_image_network,
     )
     steps: int = setting(
         250, text="Number of steps of either classifier.", low=1, high=1_000_000, symbol="T"
@@ -188,6 +217,10 @@ class TessConfig:
     )
     use_autocast: bool = setting(
         False, text="Run the classifiers in bfloat16 where the device is a CUDA GPU."
+    )
+    compile: bool = setting(False, text="Run the classifiers as compiled code.")
+    augmentation: Augmentation = setting(  # noqa: RUF009  # A field, shared by no two instances.
+        Augmentation.NONE, text="How the images of a training batch are varied."
     )
 
     def __post_init__(self) -> None:

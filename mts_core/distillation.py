@@ -14,11 +14,10 @@ from torch.nn import functional
 from mts_core.classifiers import Classifier, build_classifier, measure_input_scaling
 from mts_core.config import ClassifierKind
 from mts_core.curation_data import CurationData
-from mts_core.encoders import Conditioning, is_fitted
+from mts_core.encoders import Conditioning, FittedState
 from mts_core.errors import MtsError, NonFiniteError
 from mts_core.kernel_ridge import fit_kernel_posterior
 from mts_core.optimisers import SgdRule, sgd_step, zeros_like_parameters
-from mts_core.pipeline_config import parse_encoder
 from mts_core.pipeline_report import CurationResult
 from mts_core.seeds import derive_generator, derive_seed
 from mts_core.selector import ScoreMap, Selector, SelectorOrigin, mean_prediction, network_inputs
@@ -55,6 +54,7 @@ class FinishedRun:
         scores: [sample] float32 in [0, 1], the values of record.
         reference: [reference, dimension] float32, the reference set's vectors.
         reference_labels: [reference] int64.
+        fitted: What makes the encoder again, where the run's inputs made it.
     """
 
     origin: SelectorOrigin
@@ -63,18 +63,7 @@ class FinishedRun:
     scores: NDArray[np.float32]
     reference: NDArray[np.float32]
     reference_labels: NDArray[np.int64]
-
-
-def is_distillable(result: CurationResult) -> bool:
-    """Return whether a run's scores can be distilled.
-
-    A selector knows its encoder by name, so one that the run's inputs made would be lost; and what
-    a selector scored itself teaches nothing new.
-
-    Args:
-        result: What the run found.
-    """
-    return result.encoded is not None and not is_fitted(parse_encoder(result.encoded.encoder))
+    fitted: FittedState | None
 
 
 def finished_run(
@@ -89,13 +78,11 @@ def finished_run(
         method: How the scores were learned.
 
     Raises:
-        MtsError: The run's scores are not distillable.
+        MtsError: A selector made the scores: they teach nothing new.
     """
     encoded = result.encoded
     if encoded is None:
         raise MtsError("Scores of a selector teach no further selector.")
-    if is_fitted(parse_encoder(encoded.encoder)):
-        raise MtsError(f"No selector can make the encoder {encoded.encoder} again.")
     return FinishedRun(
         origin=SelectorOrigin(
             encoder=encoded.encoder,
@@ -109,6 +96,7 @@ def finished_run(
         scores=result.scores,
         reference=encoded.reference,
         reference_labels=data.reference_labels,
+        fitted=encoded.fitted,
     )
 
 
@@ -189,6 +177,7 @@ def distil(run: FinishedRun, *, seed: int) -> Iterator[DistillationReport]:
     selector = Selector(
         origin=run.origin,
         conditioning=run.conditioning,
+        fitted=run.fitted,
         stored=stored,
         classifiers=classifiers,
         networks=networks,

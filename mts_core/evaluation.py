@@ -1,7 +1,7 @@
 """Measures the before and after table: the same model, trained on what each method leaves."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mts_core.baselines import Row
-from mts_core.config import ClassifierKind
+from mts_core.config import ClassifierName
 from mts_core.plain_training import JoinedInputs, TrainingRecipe, TrainingRun, train_runs
 from mts_core.seeds import derive_seed
 from mts_core.training_data import LabelledInputs
@@ -20,6 +20,13 @@ _SHARPNESSES: Final = (0.15, 0.25, 0.4, 0.6, 0.8, 1.0, 1.3)
 """Factors on logits, one of which is fitted before log losses are compared."""
 
 _REPORT_EVERY: Final = 10
+
+LARGE_POOL: Final = 5_000
+"""Pool samples beyond which the table is measured less thoroughly.
+
+Its noise is that of the reference and test samples, which does not shrink with the pool, and
+measuring it is to take no more than the rest of the run.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,14 @@ class EvaluationBudget:
 
 
 def evaluation_budget(
-    kind: ClassifierKind, *, sample_count: int, batch_size: int, seeds: int
+    kind: ClassifierName, *, sample_count: int, batch_size: int, seeds: int
 ) -> EvaluationBudget:
     """Return a budget that suits a classifier's cost and the pool's size.
 
-    Heads get five folds, five cuts, five powers, and up to ten passes over the pool within 200 to
-    2000 steps. A convolutional network costs a hundred times as much: two folds, two cuts and
-    three powers.
+    Heads get five folds, six cuts of which one keeps everything, five powers, and up to ten passes
+    over the pool within 200 to 2000 steps. A convolutional network costs a hundred times as much:
+    two folds, two cuts and three powers. A pretrained one costs more still, and is soon trained: a
+    third of the steps. For heads on a large pool, three folds and half of the steps have to do.
 
     Args:
         kind: Classifier.
@@ -63,34 +71,21 @@ def evaluation_budget(
             folds=2,
             fractions=(0.3, 0.6),
             exponents=(1.0, 2.0, 4.0),
-            step_grid=(75, 150, 300),
+            step_grid=(25, 50, 100) if kind.is_pretrained else (75, 150, 300),
             seeds=seeds,
             runs_at_once=1,
         )
     longest = min(max(10 * sample_count // batch_size, 200), 2000)
+    is_large = sample_count > LARGE_POOL
+    if is_large:
+        longest //= 2
     return EvaluationBudget(
-        folds=5,
-        fractions=(0.15, 0.3, 0.45, 0.6, 0.8),
+        folds=3 if is_large else 5,
+        fractions=(0.15, 0.3, 0.45, 0.6, 0.8, 1.0),
         exponents=(1.0, 2.0, 4.0, 8.0, 16.0),
         step_grid=tuple(longest // divisor for divisor in (16, 8, 4, 2, 1)),
         seeds=seeds,
         runs_at_once=32,
-    )
-
-
-def sampled_budget(budget: EvaluationBudget) -> EvaluationBudget:
-    """Return a budget for a sample of a large pool: at most three folds, half of the steps.
-
-    Measuring features and learning scores of a large pool takes its time already; the table is to
-    take no more than that.
-
-    Args:
-        budget: What a pool of the sample's size would get.
-    """
-    return replace(
-        budget,
-        folds=min(budget.folds, 3),
-        step_grid=tuple(steps // 2 for steps in budget.step_grid),
     )
 
 

@@ -22,6 +22,7 @@ from mts_core.baselines import (
 from mts_core.before_after_table import recommend, table_rows
 from mts_core.encoded_views import EncodedVectors
 from mts_core.evaluation import (
+    LARGE_POOL,
     Choice,
     EvaluationBudget,
     EvaluationTask,
@@ -30,7 +31,6 @@ from mts_core.evaluation import (
     evaluation_budget,
     measure,
     measurement_steps,
-    sampled_budget,
 )
 from mts_core.methods import METHODS
 from mts_core.pipeline_config import BaselineChoice, MethodName
@@ -44,6 +44,7 @@ from mts_core.training_data import LabelledInputs
 from mts_core.weight_stage import start_method, untraced, weighting_problem
 
 _OUTER_FOLDS: Final = 3
+_OUTER_FOLDS_OF_LARGE_POOL: Final = 2
 _BY_TEST: Final = "test set"
 _BY_REFERENCE: Final = "nested cross-validation on the reference set"
 
@@ -101,7 +102,7 @@ class EvaluationStage:
         self._encoding = encoding
         self._sets = sets
         self._learned = learned
-        self._budget = _budget(context, is_sampled=pool_size is not None)
+        self._budget = _budget(context)
         self._task = self._make_task(
             learned, np.arange(sets.reference.sample_count), sets.test, name="all"
         )
@@ -298,7 +299,7 @@ class EvaluationStage:
         )
 
 
-def _budget(context: RunContext, *, is_sampled: bool) -> EvaluationBudget:
+def _budget(context: RunContext) -> EvaluationBudget:
     smallest_class = int(np.bincount(context.data.reference_labels).min())
     budget = evaluation_budget(
         context.settings.mts.classifier,
@@ -306,19 +307,21 @@ def _budget(context: RunContext, *, is_sampled: bool) -> EvaluationBudget:
         batch_size=context.settings.evaluation_batch_size,
         seeds=context.config.evaluation_seeds,
     )
-    if is_sampled:
-        budget = sampled_budget(budget)
     # A fold that took all of a class's samples would leave nothing to learn it from.
     return dataclasses.replace(budget, folds=max(2, min(budget.folds, smallest_class)))
 
 
 def _outer_folds(context: RunContext, encoding: EncodedVectors) -> list[NDArray[np.int64]]:
-    """Return the reference samples that each outer fold may look at; none with a test set."""
+    """Return the reference samples that each outer fold may look at; none with a test set.
+
+    With a large pool there are two, so that the table takes no more than the rest of the run.
+    """
     data = context.data
     if data.test_labels is not None:
         return []
     smallest_class = int(np.bincount(data.reference_labels).min())
-    count = max(2, min(_OUTER_FOLDS, smallest_class))
+    is_large = len(data.pool_labels) > LARGE_POOL
+    count = min(_OUTER_FOLDS_OF_LARGE_POOL if is_large else _OUTER_FOLDS, max(2, smallest_class))
     folds = reference_folds(
         encoding.reference,
         data.reference_labels,

@@ -10,9 +10,12 @@ from scipy.special import log_softmax
 
 _RIDGES: Final = (1e-3, 1e-2, 1e-1, 1.0)
 _TEMPERATURES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-_FIXED_RIDGE: Final = 1e-1
-_FIXED_TEMPERATURE: Final = 4.0
 _FEWEST_PER_CLASS: Final = 4
+"""Samples of a class below which ridge and temperature are fixed."""
+_FIXED_RIDGE: Final = 1e-1
+_FIXED_TEMPERATURE: Final = 12.0
+# What is left of two or three samples of a class without one of them allows a softer statement.
+_FIXED_TEMPERATURE_WITHOUT_ONE: Final = 4.0
 
 
 def leave_one_out_log_loss(
@@ -33,7 +36,7 @@ def leave_one_out_log_loss(
     Source: [hastie2009elements], equation 7.64: leave-one-out residuals in closed form.
     """
     kernel = _radial_kernel(vectors, median_squared_distance(vectors))
-    losses = _losses(kernel, labels, class_count)
+    losses = _losses(kernel, labels, class_count, fixed=_FIXED_TEMPERATURE_WITHOUT_ONE)
     return min(losses.values())
 
 
@@ -135,14 +138,25 @@ def radial_kernel(
 
 
 def _losses(
-    kernel: NDArray[np.float64], labels: NDArray[np.int64], class_count: int
+    kernel: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    class_count: int,
+    *,
+    fixed: float = _FIXED_TEMPERATURE,
 ) -> dict[tuple[float, float], float]:
-    """Return the leave-one-out log loss by ridge and temperature."""
+    """Return the leave-one-out log loss by ridge and temperature.
+
+    Args:
+        kernel: [sample, sample].
+        labels: [sample] int64.
+        class_count: Number of classes.
+        fixed: Temperature where a class has too few samples to choose one.
+    """
     targets = np.eye(class_count)[labels]
     counts = np.bincount(labels, minlength=class_count)
     is_small = counts[counts > 0].min() < _FEWEST_PER_CLASS
     ridges = (_FIXED_RIDGE,) if is_small else _RIDGES
-    temperatures = (_FIXED_TEMPERATURE,) if is_small else _TEMPERATURES
+    temperatures = (fixed,) if is_small else _TEMPERATURES
     return {
         (ridge, temperature): _log_loss(left_out * temperature, labels)
         for ridge in ridges

@@ -13,6 +13,7 @@ from mts_core.kernel_ridge import (
     fit_kernel_posterior,
     left_out_log_probabilities,
 )
+from mts_core.label_noise import estimate_label_noise
 from mts_core.pool_posterior import (
     FIT_LIMIT,
     LabelledVectors,
@@ -53,6 +54,19 @@ class _Opinion:
     by_reference: KernelPosterior
     by_pool: PoolPosterior
     left_out: tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelAssessment:
+    """What the pooled posterior says of the pool's labels.
+
+    Attributes:
+        support: [sample] float64 in (0, 1], the support of each given label.
+        noise: Share of the labels that is wrong, as estimated.
+    """
+
+    support: NDArray[np.float64]
+    noise: float
 
 
 @final
@@ -107,23 +121,25 @@ class LabelSupport:
         self._exponents = fit_pooling_exponents(left_out, self._reference_labels)
         yield None
 
-    def support(self, *, rows_at_once: int = _ROWS_AT_ONCE) -> NDArray[np.float64]:
-        """Return the support of each given label, [sample] in (0, 1].
+    def assess(self, *, rows_at_once: int = _ROWS_AT_ONCE) -> LabelAssessment:
+        """Return the support of each given label, and how many of them are wrong.
 
-        It is q^2 / max q for the pooled posterior q: high where the label is both probable and the
-        most probable one. The probability alone would favour samples far from any other class, and
-        its share of the highest alone samples of which nothing is known.
+        The support is q^2 / max q for the pooled posterior q: high where the label is both probable
+        and the most probable one. The probability alone would favour samples far from any other
+        class, and its share of the highest alone samples of which nothing is known.
 
         Args:
             rows_at_once: Samples that are read together; it bounds the memory and changes nothing.
         """
-        support = np.empty(len(self._pool_labels))
-        for start in range(0, len(support), rows_at_once):
-            rows = slice(start, min(start + rows_at_once, len(support)))
+        given = np.empty(len(self._pool_labels))
+        highest = np.empty(len(self._pool_labels))
+        for start in range(0, len(given), rows_at_once):
+            rows = slice(start, min(start + rows_at_once, len(given)))
             pooled = pool_log_probabilities(self._read(rows), self._exponents)
-            given = pooled[np.arange(len(pooled)), self._pool_labels[rows]]
-            support[rows] = np.exp(2 * given - pooled.max(axis=1))
-        return np.maximum(support, _LEAST_SUPPORT)
+            given[rows] = pooled[np.arange(len(pooled)), self._pool_labels[rows]]
+            highest[rows] = pooled.max(axis=1)
+        support = np.maximum(np.exp(2 * given - highest), _LEAST_SUPPORT)
+        return LabelAssessment(support, estimate_label_noise(np.exp(given), self._class_count))
 
     def summary(self) -> dict[str, Any]:  # Any: a JSON object.
         """Return the exponent and the left-out log loss of every posterior, and of all pooled."""

@@ -14,6 +14,8 @@ EXACT_LIMIT: Final = 32_768
 """Vectors up to which every pair is compared; beyond, only cells near the query are."""
 
 _PROBED_CELLS: Final = 128
+_PROBED_SHARE: Final = 1 / 3
+_FEWEST_PROBED_CELLS: Final = 64
 _CANDIDATES_PER_NEIGHBOUR: Final = 16
 _CODED_DIMENSION: Final = 64
 _QUERY_CHUNK: Final = 4096
@@ -36,7 +38,8 @@ class CosineIndex:
     """Vectors, ready to be searched by direction.
 
     Exact up to 32 768 vectors. Beyond that an inverted file of about sqrt(n) cells is searched in
-    the 128 cells nearest to the query, so the cost of a query grows with sqrt(n). Vectors of 64
+    the cells nearest to the query: a third of them, but 64 at least and 128 at most, so the cost of
+    a query grows with sqrt(n). Vectors of 64
     dimensions or more are compared there by codes of four bits for each pair of dimensions, which
     takes a tenth of the time; the best 16 candidates for each neighbour wanted are compared again
     in full, so cosines are always exact.
@@ -188,7 +191,8 @@ def _inverted_file(training: NDArray[np.float32], size: int) -> faiss.Index:
     cells = faiss.index_factory(dimension, f"IVF{cell_count},{inside}", faiss.METRIC_INNER_PRODUCT)
     cells.train(training)
     # To ask for more cells than there are makes coded cells return nonsense.
-    probed = min(_PROBED_CELLS, cell_count)
+    wanted = min(_PROBED_CELLS, max(_FEWEST_PROBED_CELLS, round(_PROBED_SHARE * cell_count)))
+    probed = min(wanted, cell_count)
     faiss.ParameterSpace().set_index_parameter(cells, "nprobe", probed)
     if not is_coded:
         return cells

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from mts_core.library_models import LibraryModel, parse_library_model
+from mts_core.config import Augmentation
+from mts_core.library_models import LibraryModel, parse_image_network, parse_library_model
 from mts_core.setting import AUTO, Auto, check_settings, setting, value_from_json, value_to_json
 
 
@@ -42,6 +43,7 @@ class ClassifierChoice(StrEnum):
     MLP = "mlp"
     CNN = "cnn"
     RESNET20 = "resnet20"
+    EFFICIENTNET_LITE0 = "efficientnet_lite0"
 
 
 class BaselineChoice(StrEnum):
@@ -80,13 +82,16 @@ class PipelineConfig:
         "predicts itself best.",
         parse_other=parse_library_model,
     )
-    classifier: ClassifierChoice = setting(
-        ClassifierChoice.AUTO, text="Model to train; auto takes a small network on the encoding."
+    classifier: ClassifierChoice | LibraryModel = setting(
+        ClassifierChoice.AUTO,
+        text="Model to train; auto takes a small network on the encoding. efficientnet_lite0 and "
+        "networks of timm start from their pretrained weights.",
+        parse_other=parse_image_network,
     )
     classifier_learning_rate: float | Auto = setting(
         AUTO,
-        text="Learning rate of the classifier; auto takes 0.1, and 0.01 for the convolutional "
-        "networks.",
+        text="Learning rate of the classifier; auto takes 0.1, 0.01 for the convolutional "
+        "networks and 0.003 for pretrained ones.",
         low=1e-8,
         high=10.0,
         symbol="η",
@@ -97,10 +102,15 @@ class PipelineConfig:
     classifier_weight_decay: float = setting(
         5e-4,
         text="Weight decay of the classifier; heads decay 100 and networks 200 times as "
-        "much while scores are learned.",
+        "much while scores are learned, but for pretrained ones.",
         low=0.0,
         high=1.0,
         symbol="λ",
+    )
+    augmentation: Augmentation = setting(
+        Augmentation.NONE,
+        text="How the images of every training batch are varied: moved (shift), also turned "
+        "(affine), mirrored (flip); only networks on images can be trained so.",
     )
     evaluate: bool = setting(True, text="Whether to measure the before and after table.")
     evaluation_seeds: int = setting(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mts_core.checkpoint import load_checkpoint, save_checkpoint
 from mts_core.encoders.conditioning import Conditioning
+from mts_core.encoders.fitted import FittedState
 
 
 class Phase(StrEnum):
@@ -51,12 +52,14 @@ class EncodedRun:
         conditioning: Map from raw to conditioned vectors.
         pool: [sample, component] float32.
         reference: [reference, component] float32.
+        fitted: What makes the encoder again, where the run's inputs made it.
     """
 
     encoder: str
     conditioning: Conditioning
     pool: NDArray[np.float32]
     reference: NDArray[np.float32]
+    fitted: FittedState | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,6 @@
 """Cuts a pool down to the samples to keep: by fraction, count, threshold or suggestion."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +68,6 @@ class Threshold:
 
 SelectionRule = TopFraction | TopCount | Threshold
 """A rule for a cut; the suggested cut is a `TopFraction` that the reference set chose."""
-
-FRACTION_GRID: Final = (0.15, 0.3, 0.45, 0.6, 0.8)
-"""Shares that the suggested cut and the baselines choose from."""
 
 
 def rank_scores(scores: NDArray[np.floating]) -> NDArray[np.int64]:

@@ -15,10 +15,11 @@ from torch import Tensor
 from mts_core.checkpoint import load_checkpoint, save_checkpoint
 from mts_core.classifiers import Classifier, InputScaling, build_classifier
 from mts_core.config import ClassifierKind
-from mts_core.encoders import Conditioning
+from mts_core.encoders import Conditioning, FittedState
 from mts_core.errors import CheckpointError, MtsError
 from mts_core.kernel_ridge import KernelPosterior, fit_kernel_posterior
 from mts_core.seeds import derive_generator
+from mts_core.table_columns import ColumnKind, TableColumn
 from mts_core.transferable_features import (
     TRANSFERABLE_FEATURE_NAMES,
     EncodedSamples,
@@ -77,6 +78,7 @@ class Selector:
     Attributes:
         origin: Where it comes from.
         conditioning: Map from raw to conditioned vectors, fitted by the run.
+        fitted: What makes the encoder again, where the run's inputs made it.
         stored: What it remembers of the run's sets.
         classifiers: One for each fold of the stored pool.
         networks: Predict the score's normal quantile from the columns.
@@ -85,10 +87,16 @@ class Selector:
 
     origin: SelectorOrigin
     conditioning: Conditioning
+    fitted: FittedState | None
     stored: StoredSets
     classifiers: Sequence[Classifier]
     networks: Sequence[ValueNetwork]
     score_map: ScoreMap
+
+    @property
+    def table_columns(self) -> tuple[TableColumn, ...]:
+        """Columns of the tables that it reads; empty for other samples."""
+        return () if self.fitted is None else self.fitted.columns
 
     def posterior(self) -> KernelPosterior:
         """Return the kernel regression on the stored reference set."""
@@ -184,6 +192,7 @@ def save_selector(path: Path, selector: Selector) -> None:
         "format": SELECTOR_FORMAT,
         "origin": dataclasses.asdict(selector.origin),
         "columns": list(TRANSFERABLE_FEATURE_NAMES),
+        "table": [dataclasses.asdict(column) for column in selector.table_columns],
         **{part: len(states) for part, states in parts.items()},
     }
     save_checkpoint(path, arrays | tensors, metadata)
@@ -206,7 +215,10 @@ def load_selector(path: Path) -> Selector:
 
 def _arrays(selector: Selector) -> dict[str, NDArray[np.generic]]:
     stored, pool = selector.stored, selector.stored.pool
-    return {
+    content = {}
+    if selector.fitted is not None:
+        content["encoder/content"] = np.frombuffer(selector.fitted.content, dtype=np.uint8).copy()
+    return content | {
         "conditioning/mean": selector.conditioning.mean,
         "conditioning/projection": selector.conditioning.projection,
         "pool/vectors": pool.vectors,
@@ -246,6 +258,7 @@ def _assemble(
             suggested_score=float(origin["suggested_score"]),
         ),
         conditioning=Conditioning(arrays["conditioning/mean"], arrays["conditioning/projection"]),
+        fitted=_fitted(arrays, metadata),
         stored=stored,
         classifiers=[
             _classifier(_group(tensors, f"classifier.{index}"), stored)
@@ -259,6 +272,20 @@ def _assemble(
             arrays["map/column_knots"], arrays["map/prediction_knots"], arrays["map/score_knots"]
         ),
     )
+
+
+def _fitted(
+    arrays: Mapping[str, NDArray[np.generic]],
+    metadata: Mapping[str, Any],  # Any: a JSON object.
+) -> FittedState | None:
+    content = arrays.get("encoder/content")
+    if content is None:
+        return None
+    columns = tuple(
+        TableColumn(column["name"], ColumnKind(column["kind"]), column["codes"])
+        for column in metadata["table"]
+    )
+    return FittedState(content.tobytes(), columns)
 
 
 def _classifier(state: Mapping[str, Tensor], stored: StoredSets) -> Classifier:

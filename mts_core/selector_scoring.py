@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mts_core.encoders import make_fixed_encoder
+from mts_core.encoders import Encoder, make_fixed_encoder, restore_encoder
 from mts_core.errors import CheckpointError, MtsError
 from mts_core.pipeline_config import parse_encoder
 from mts_core.pipeline_report import CurationResult, Phase, PipelineReport, PipelineState
@@ -58,14 +58,13 @@ def run_selector(
         MtsError: Inputs of another shape, or a label that is none of the selector's classes.
         ConfigError: The worker does not have the selector's encoder.
         NonFiniteError: A vector is infinite or not a number.
-        CheckpointError: The state to resume from belongs to other samples.
+        CheckpointError: The state to resume from belongs to other samples, or the selector's
+            encoder cannot be made again.
     """
     origin = selector.origin
     if tuple(samples.inputs.shape[1:]) != origin.input_shape:
         raise MtsError("The samples differ in shape from those that the selector was taught on.")
-    encoder = make_fixed_encoder(
-        parse_encoder(origin.encoder), origin.input_shape, device=torch.device(device)
-    )
+    encoder = _encoder(selector, torch.device(device))
     count = len(samples.labels)
     dimension = selector.conditioning.projection.shape[1]
     vectors = np.empty((count, dimension), dtype=np.float32)
@@ -85,6 +84,14 @@ def run_selector(
     yield PipelineReport(Phase.SCORE, _ENCODED_FRACTION, 0, 1, traces=None, capture=capture)
     result = _result(selector, encoded)
     yield PipelineReport(Phase.SCORE, 1.0, 1, 1, traces=None, capture=capture, result=result)
+
+
+def _encoder(selector: Selector, device: torch.device) -> Encoder:
+    origin = selector.origin
+    if selector.fitted is None:
+        return make_fixed_encoder(parse_encoder(origin.encoder), origin.input_shape, device=device)
+    dimension = selector.conditioning.projection.shape[0]
+    return restore_encoder(origin.encoder, selector.fitted, dimension=dimension)
 
 
 def _restore(vectors: NDArray[np.float32], resume: PipelineState | None) -> int:

@@ -100,7 +100,11 @@ def _check_choices(item: dataclasses.Field[Any], values: Iterable[object]) -> No
 
 def _parse_other(item: dataclasses.Field[Any], value: object) -> object | None:
     parse: Callable[[str], object | None] | None = item.metadata["parse_other"]
-    return None if parse is None else parse(str(value))
+    try:
+        return None if parse is None else parse(str(value))
+    except ConfigError as error:
+        # What reads the text knows not for which setting.
+        raise ConfigError(str(error), field=item.name) from error
 
 
 def _check_list(item: dataclasses.Field[Any], value: object) -> None:

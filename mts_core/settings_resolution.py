@@ -6,12 +6,15 @@ from typing import Final, TypeVar
 from mts_core.classifiers import InputScaling
 from mts_core.config import (
     AlignmentKind,
+    Augmentation,
     ClassifierKind,
+    ClassifierName,
     MtsConfig,
     automatic_meta_learning_rate,
 )
 from mts_core.curation_data import CurationData
 from mts_core.errors import ConfigError
+from mts_core.library_models import LibraryModel
 from mts_core.optimisers import SgdRule
 from mts_core.pipeline_config import ClassifierChoice, PipelineConfig
 from mts_core.plain_training import TrainingRecipe
@@ -33,6 +36,9 @@ good samples from bad ones. Strong decay holds the fit back, so that they go on 
 _NETWORK_STEPS: Final = 300
 _NETWORK_BATCH: Final = 256
 _NETWORK_LEARNING_RATE: Final = 0.01
+_PRETRAINED_STEPS: Final = 100
+_PRETRAINED_BATCH: Final = 64
+_PRETRAINED_LEARNING_RATE: Final = 0.003
 _LARGEST_EVALUATION_BATCH: Final = 128
 _NETWORK_EVALUATION_BATCH: Final = 64
 
@@ -76,6 +82,7 @@ class ResolvedSettings:
             scaling=scaling,
             sgd=rule,
             batch_size=self.evaluation_batch_size,
+            augmentation=self.pipeline.augmentation,
         )
 
 
@@ -89,13 +96,19 @@ def resolve_settings(config: PipelineConfig, data: CurationData) -> ResolvedSett
         data: Inputs of the run.
 
     Raises:
-        ConfigError: The classifier does not fit the inputs.
+        ConfigError: The classifier does not fit the inputs, or the augmentation the classifier.
     """
     kind = _classifier(config.classifier, data)
+    if config.augmentation is not Augmentation.NONE and not kind.reads_images:
+        raise ConfigError(
+            "Only networks on images can be trained on varied images; choose cnn, resnet20 or a "
+            "pretrained network as classifier.",
+            field="augmentation",
+        )
     mts = _trainer(_trainer_settings(config), kind, sample_count=len(data.pool_labels))
     pipeline = dataclasses.replace(
         config,
-        classifier=ClassifierChoice(kind),
+        classifier=kind if isinstance(kind, LibraryModel) else ClassifierChoice(kind),
         classifier_learning_rate=mts.classifier_learning_rate,
     )
     if isinstance(pipeline, TrainerSettings):
@@ -117,11 +130,36 @@ def _trainer_settings(config: PipelineConfig) -> TrainerSettings:
     return TrainerSettings(**shared)
 
 
-def _trainer(config: TrainerSettings, kind: ClassifierKind, *, sample_count: int) -> MtsConfig:
-    is_network = kind.reads_images
-    steps = _number(config.steps, _NETWORK_STEPS if is_network else _HEAD_STEPS)
-    batch_size = _number(config.batch_size, _NETWORK_BATCH if is_network else _HEAD_BATCH)
-    decay_factor = _NETWORK_DECAY_FACTOR if is_network else _HEAD_DECAY_FACTOR
+@dataclasses.dataclass(frozen=True)
+class _Automatic:
+    """What is automatic for a kind of classifier, and how much more it decays than is asked for."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    decay_factor: int
+
+
+_HEAD: Final = _Automatic(_HEAD_STEPS, _HEAD_BATCH, _HEAD_LEARNING_RATE, _HEAD_DECAY_FACTOR)
+_NETWORK: Final = _Automatic(
+    _NETWORK_STEPS, _NETWORK_BATCH, _NETWORK_LEARNING_RATE, _NETWORK_DECAY_FACTOR
+)
+# Strong decay would pull a pretrained network away from what it knows.
+_PRETRAINED: Final = _Automatic(
+    _PRETRAINED_STEPS, _PRETRAINED_BATCH, _PRETRAINED_LEARNING_RATE, decay_factor=1
+)
+
+
+def _automatic(kind: ClassifierName) -> _Automatic:
+    if kind.is_pretrained:
+        return _PRETRAINED
+    return _NETWORK if kind.reads_images else _HEAD
+
+
+def _trainer(config: TrainerSettings, kind: ClassifierName, *, sample_count: int) -> MtsConfig:
+    automatic = _automatic(kind)
+    steps = _number(config.steps, automatic.steps)
+    batch_size = _number(config.batch_size, automatic.batch_size)
     return MtsConfig(
         classifier=kind,
         alignment=_alignment(config.alignment, kind),
@@ -130,12 +168,9 @@ def _trainer(config: TrainerSettings, kind: ClassifierKind, *, sample_count: int
         chooses_batch_size=isinstance(config.batch_size, str),
         micro_batch_size=config.micro_batch_size,
         reference_batch_size=config.reference_batch_size,
-        classifier_learning_rate=_number(
-            config.classifier_learning_rate,
-            _NETWORK_LEARNING_RATE if is_network else _HEAD_LEARNING_RATE,
-        ),
+        classifier_learning_rate=_number(config.classifier_learning_rate, automatic.learning_rate),
         momentum=config.momentum,
-        classifier_weight_decay=config.classifier_weight_decay * decay_factor,
+        classifier_weight_decay=config.classifier_weight_decay * automatic.decay_factor,
         meta_learning_rate=_number(
             config.meta_learning_rate, automatic_meta_learning_rate(steps, config.meta_every)
         ),
@@ -145,6 +180,8 @@ def _trainer(config: TrainerSettings, kind: ClassifierKind, *, sample_count: int
         gsnr_every=config.gsnr_every,
         gsnr_partitions=config.gsnr_partitions,
         use_autocast=config.use_autocast,
+        compile=config.compile,
+        augmentation=config.augmentation,
     )
 
 
@@ -152,17 +189,23 @@ def _number(value: _Number | Auto, automatic: _Number) -> _Number:
     return automatic if isinstance(value, str) else value
 
 
-def _classifier(choice: ClassifierChoice, data: CurationData) -> ClassifierKind:
-    kind = ClassifierKind.MLP if choice is ClassifierChoice.AUTO else ClassifierKind(choice)
+def _classifier(choice: ClassifierChoice | LibraryModel, data: CurationData) -> ClassifierName:
+    kind = _named_classifier(choice)
     if kind.reads_images and not data.is_image:
         raise ConfigError(
-            "The convolutional networks need images; choose linear or mlp for other samples.",
+            "Only images can be read by this classifier; choose linear or mlp for other samples.",
             field="classifier",
         )
     return kind
 
 
-def _alignment(choice: AlignmentChoice, kind: ClassifierKind) -> AlignmentKind:
+def _named_classifier(choice: ClassifierChoice | LibraryModel) -> ClassifierName:
+    if isinstance(choice, LibraryModel):
+        return choice
+    return ClassifierKind.MLP if choice is ClassifierChoice.AUTO else ClassifierKind(choice)
+
+
+def _alignment(choice: AlignmentChoice, kind: ClassifierName) -> AlignmentKind:
     if choice is not AlignmentChoice.AUTO:
         return AlignmentKind(choice)
     return AlignmentKind.EXACT if kind.reads_images else AlignmentKind.HEAD

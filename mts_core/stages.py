@@ -19,7 +19,7 @@ from mts_core.dynamics_features import (
     unlearned,
 )
 from mts_core.encoded_views import EncodedVectors, EncodedViews
-from mts_core.encoders import choose_encoder, make_encoder
+from mts_core.encoders import choose_encoder, fitted_state, make_encoder
 from mts_core.feature_table import OFFLINE_FEATURE_NAMES
 from mts_core.neighbours import CosineIndex, measure_recall
 from mts_core.pipeline_config import PipelineConfig, parse_encoder
@@ -101,7 +101,6 @@ class EncodeStage:
     """Chooses an encoder and encodes all sets, for some methods by the other encoders too.
 
     Attributes:
-        encoder: Name of the encoder in use.
         candidate_losses: Log loss of each encoder that was compared, by name.
         encoding: The encoded sets.
     """
@@ -130,11 +129,17 @@ class EncodeStage:
             context.data, wish, seed=context.seed, device=context.device
         )
         self.candidate_losses = dict(losses) if chosen else measured
-        self.encoder = encoder.name
+        self._own = encoder
+        self._columns = context.data.table_columns
         encodings = {encoder.name: PoolEncoding(context.data, encoder, seed=context.seed)}
         if with_other_views and len(context.data.pool_labels) <= OTHER_VIEWS_LIMIT:
             encodings |= _other_views(context, set(self.candidate_losses) - {encoder.name})
         self.encoding = EncodedViews(encodings)
+
+    @property
+    def encoder(self) -> str:
+        """Name of the encoder in use."""
+        return self._own.name
 
     @property
     def step(self) -> int:
@@ -154,7 +159,13 @@ class EncodeStage:
     def encoded(self) -> EncodedRun:
         """Return the sets in the encoder space, once all are encoded."""
         encoding = self.encoding
-        return EncodedRun(self.encoder, encoding.conditioning, encoding.pool, encoding.reference)
+        return EncodedRun(
+            self.encoder,
+            encoding.conditioning,
+            encoding.pool,
+            encoding.reference,
+            fitted_state(self._own, self._columns),
+        )
 
     def capture(self) -> dict[str, Tensor]:
         """Return the vectors so far."""

@@ -17,6 +17,7 @@ from mts_core.classifier_pair import (
     selector_columns,
     start_pair,
 )
+from mts_core.compilation import CompilationNote, compilation_summary, settle_compilation
 from mts_core.pipeline_config import MethodName
 from mts_core.ranks import Ranks
 from mts_core.seeds import derive_generator, derive_seed
@@ -45,8 +46,16 @@ class TessRun:
 
     feature_names = ("reference_first_error_norm",)
 
-    def __init__(self, problem: TessProblem, *, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        problem: TessProblem,
+        *,
+        seed: int,
+        device: torch.device,
+        compilation: CompilationNote | None = None,
+    ) -> None:
         self._problem = problem
+        self._compilation = compilation
         self._seed = derive_seed(seed, "selector")
         self._device = device
         self._pair = start_pair(problem, seed=seed, device=device)
@@ -120,7 +129,8 @@ class TessRun:
                 "value_mean": float(values.mean()),
                 "value_deviation": float(values.std(correction=0)),
                 "explained_variance": explained,
-            }
+            },
+            **compilation_summary(self._compilation),
         }
 
     def capture(self) -> dict[str, Tensor]:
@@ -172,5 +182,6 @@ def start_tess(problem: WeightingProblem, *, seed: int, device: torch.device) ->
 
     Source: [tess2026scalable].
     """
-    task = TessProblem(problem.pool, problem.reference, tess_config(problem.settings))
-    return TessRun(task, seed=seed, device=device)
+    config, compilation = settle_compilation(tess_config(problem.settings), device)
+    task = TessProblem(problem.pool, problem.reference, config)
+    return TessRun(task, seed=seed, device=device, compilation=compilation)

@@ -25,15 +25,16 @@ class TessSettings(PipelineConfig):
 
     steps: int | Auto = setting(
         AUTO,
-        text="Training steps of either classifier; auto takes 250, and 300 for the convolutional "
-        "networks.",
+        text="Training steps of either classifier; auto takes 250, 300 for the convolutional "
+        "networks and 100 for pretrained ones.",
         low=1,
         high=1_000_000,
         symbol="T",
     )
     batch_size: int | Auto = setting(
         AUTO,
-        text="Pool samples in a batch; auto takes 256, or the whole of a smaller pool.",
+        text="Pool samples in a batch; auto takes 256, 64 for pretrained networks, or the whole of "
+        "a smaller pool.",
         low=1,
         high=1_048_576,
         symbol="N",
@@ -72,6 +73,11 @@ class TessSettings(PipelineConfig):
     use_autocast: bool = setting(
         False,
         text="Whether the classifiers compute in bfloat16; only a CUDA GPU does.",
+    )
+    compile: bool = setting(
+        False,
+        text="Whether the classifiers run as compiled code; a worker without a compiler runs them "
+        "as they are, and the report says so.",
     )
 
 
@@ -115,6 +121,7 @@ def tess_config(settings: ResolvedSettings) -> TessConfig:
         classifier_learning_rate=mts.classifier_learning_rate,
         momentum=mts.momentum,
         classifier_weight_decay=own.classifier_weight_decay * decay_factor,
+        augmentation=own.augmentation,
     )
     if not isinstance(own, TessSettings):
         return config
@@ -130,4 +137,5 @@ def tess_config(settings: ResolvedSettings) -> TessConfig:
         selector_learning_rate=own.selector_learning_rate,
         selector_weight_decay=own.selector_weight_decay,
         use_autocast=own.use_autocast,
+        compile=own.compile,
     )

@@ -1,6 +1,7 @@
 """Trains classifier and meta-network together, with reuse of batch and step, and look-ahead."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -14,6 +15,7 @@ from mts_core.alignment import (
     finite_difference_alignment,
     head_alignment,
 )
+from mts_core.augmentation import augment_images
 from mts_core.axes import FeatureColumns, ParameterTensors, PerSample
 from mts_core.batch_sampler import BatchSampler
 from mts_core.classifier_passes import (
@@ -169,6 +171,7 @@ def start_training(
         ),
         reference_sampler=reference_sampler,
         diagnostics_generator=derive_generator(seed, "diagnostics"),
+        augmentation_generator=derive_generator(seed, "augmentation"),
     )
 
 
@@ -280,9 +283,13 @@ def _weigh_batch(
     state: TrainerState, pool: TrainingPool, config: MtsConfig, *, is_tapped: bool
 ) -> _WeightedBatch:
     indices = state.pool_sampler.draw()
-    batch = LabelledInputs(
-        _take(pool.inputs, indices, state.device), _take(pool.labels, indices, state.device)
+    # Varied once and before ranks take their rows: the alignment sees what the training saw.
+    inputs = augment_images(
+        _take(pool.inputs, indices, state.device),
+        config.augmentation,
+        state.augmentation_generator,
     )
+    batch = LabelledInputs(inputs, _take(pool.labels, indices, state.device))
     is_real = _take(pool.is_real, indices, state.device)
     offline = _take(pool.offline_features, indices, state.device).to(state.dtype)
     forward = forward_batch(
@@ -341,10 +348,12 @@ def _align_own(
             epsilon=config.finite_difference_epsilon,
             micro_batch_size=size,
         )
-    with settings.precision(state.device):
-        if weighted.forward.taps:
-            shares = normalised_weights(weighted.weights.detach())[rows]
+    if weighted.forward.taps:
+        shares = normalised_weights(weighted.weights.detach())[rows]
+        with settings.precision(state.device):
             return tapped_alignment(weighted.forward.taps, line.direction, shares)
+    is_mixed = state.classifier.has_mixed_tangents
+    with nullcontext() if is_mixed else settings.precision(state.device):
         return exact_alignment(state.classifier, own, line, micro_batch_size=size)
 
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mts_core.compilation import CompilationNote, compilation_summary, settle_compilation
 from mts_core.config import MetaInput, MtsConfig
 from mts_core.gsnr import critical_batch_size
 from mts_core.gsnr_tracking import batch_size_choice
@@ -30,11 +31,19 @@ class TrainerRun:
         feature_names: What the meta-network sees besides the offline features.
     """
 
-    def __init__(self, problem: WeightingProblem, config: MtsConfig, state: TrainerState) -> None:
+    def __init__(
+        self,
+        problem: WeightingProblem,
+        config: MtsConfig,
+        state: TrainerState,
+        *,
+        compilation: CompilationNote | None = None,
+    ) -> None:
         self._pool = problem.pool
         self._reference = problem.reference
         self._config = config
         self._state = state
+        self._compilation = compilation
         self.total_steps = config.steps
         self.feature_names = added_feature_names(config.meta_input)
 
@@ -69,7 +78,7 @@ class TrainerRun:
     def summary(self) -> dict[str, Any]:  # Any: a JSON object.
         """Return the critical batch size with its interval, and how the batch size was chosen.
 
-        What was not measured is null.
+        What was not measured is null. Where the job asks for compiled code: whether it was used.
         """
         critical = critical_batch_size(self._state.gsnr_history)
         return {
@@ -79,6 +88,7 @@ class TrainerRun:
                 "ci95": list(critical.ci95),
                 "is_extrapolated": critical.is_extrapolated,
             },
+            **compilation_summary(self._compilation),
         }
 
     def capture(self) -> dict[str, Tensor]:
@@ -127,6 +137,7 @@ def start_meta_weight_net(
 def _start(
     problem: WeightingProblem, meta_input: MetaInput, *, seed: int, device: torch.device
 ) -> TrainerRun:
-    config = dataclasses.replace(problem.settings.mts, meta_input=meta_input)
+    config, compilation = settle_compilation(problem.settings.mts, device)
+    config = dataclasses.replace(config, meta_input=meta_input)
     state = start_training(problem.pool, problem.reference, config, seed=seed, device=device)
-    return TrainerRun(problem, config, state)
+    return TrainerRun(problem, config, state, compilation=compilation)

@@ -26,21 +26,21 @@ class TrainerSettings(PipelineConfig):
     alignment: AlignmentChoice = setting(
         AlignmentChoice.AUTO,
         text="Estimator of gradient alignment; auto takes the last layer's closed form for heads "
-        "and the exact one for the convolutional networks.",
+        "and the exact one for networks on images.",
         symbol="a_i",
     )
     steps: int | Auto = setting(
         AUTO,
-        text="Training steps of the weighting run; auto takes 250, and 300 for the convolutional "
-        "networks.",
+        text="Training steps of the weighting run; auto takes 250, 300 for the convolutional "
+        "networks and 100 for pretrained ones.",
         low=1,
         high=1_000_000,
         symbol="T",
     )
     batch_size: int | Auto = setting(
         AUTO,
-        text="Samples in a training batch; auto starts with at most 256 and lets the gradient's "
-        "noise choose up to four times as many.",
+        text="Samples in a training batch; auto starts with at most 256, or 64 for pretrained "
+        "networks, and lets the gradient's noise choose up to four times as many.",
         low=2,
         high=1_048_576,
         symbol="N",
@@ -86,6 +86,11 @@ class TrainerSettings(PipelineConfig):
         False,
         text="Whether the classifier computes in bfloat16 while scores are learned; only a CUDA "
         "GPU does.",
+    )
+    compile: bool = setting(
+        False,
+        text="Whether the classifier runs as compiled code while scores are learned; a worker "
+        "without a compiler runs it as it is, and the report says so.",
     )
 
 

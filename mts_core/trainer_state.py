@@ -38,6 +38,7 @@ class TrainerState:
         reference_sampler: Draws reference batches.
         diagnostics_generator: Draws the GSNR's partitions; apart, so that measuring changes
             nothing.
+        augmentation_generator: Draws how the images of training batches are varied.
         step: Classifier steps done.
         meta_step: Meta-network steps done.
         ranks: Processes that share the classifier's work; no part of what is saved.
@@ -54,6 +55,7 @@ class TrainerState:
     pool_sampler: BatchSampler
     reference_sampler: BatchSampler
     diagnostics_generator: torch.Generator
+    augmentation_generator: torch.Generator
     step: int = 0
     meta_step: int = 0
     ranks: Ranks = ALONE
@@ -121,6 +123,7 @@ class TrainerState:
             "pool_sampler": self.pool_sampler.to_tensors(),
             "reference_sampler": self.reference_sampler.to_tensors(),
             "diagnostics": {"generator": self.diagnostics_generator.get_state()},
+            "augmentation": {"generator": self.augmentation_generator.get_state()},
             "reference": {"hidden": self.anchors.hidden, "labels": self.anchors.labels},
             "progress": {
                 "step": torch.tensor(self.step),
@@ -164,6 +167,7 @@ class TrainerState:
         self.pool_sampler.load_tensors(_group(tensors, "pool_sampler"))
         self.reference_sampler.load_tensors(_group(tensors, "reference_sampler"))
         self.diagnostics_generator.set_state(tensors["diagnostics/generator"])
+        self.augmentation_generator.set_state(tensors["augmentation/generator"])
         self.anchors = Anchors(
             tensors["reference/hidden"].to(self.device, copy=True),
             tensors["reference/labels"].to(self.device, copy=True),

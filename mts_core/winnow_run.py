@@ -1,14 +1,14 @@
 """Learns scores by the default method: a meta-network's weights times the support of the labels."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mts_core.label_support import LabelSupport, SupportSettings
+from mts_core.label_support import LabelAssessment, LabelSupport, SupportSettings
 from mts_core.pipeline_config import MethodName
 from mts_core.ranks import Ranks
 from mts_core.seeds import derive_seed
@@ -17,13 +17,16 @@ from mts_core.trainer_run import TrainerRun, start_mts
 from mts_core.weighting import WeightingProblem
 from mts_core.winnow_settings import WinnowSettings
 
+_LEAST_SHARPNESS_FACTOR: Final = 0.2
+
 
 @final
 class WinnowRun:
     """A run of MTS, followed by posteriors of the labels in every view.
 
-    The score of sample i is w_i kappa_i^gamma: w_i the weight by the run-averaged meta-network,
-    kappa_i the support of its label by reference set and cleaned pool, gamma the sharpness.
+    The score of sample i is (w_i^alpha kappa_i^gamma)^tau: w_i the weight by the run-averaged
+    meta-network, kappa_i the support of its label by reference set and cleaned pool, and tau below
+    1 where few labels seem to be wrong.
 
     Attributes:
         total_steps: Training steps, then one step for each view and one to pool them.
@@ -35,7 +38,7 @@ class WinnowRun:
         self._labels = labels
         self._settings = settings
         self._views_done = 0
-        self._support = np.empty(0)
+        self._assessment = LabelAssessment(np.empty(0), float("nan"))
         self.total_steps = trained.total_steps + labels.total
         self.feature_names = (*trained.feature_names, "label_support")
 
@@ -55,13 +58,19 @@ class WinnowRun:
         for done, _ in enumerate(self._labels.advance(), start=1):
             self._views_done = done
             yield StepReport(self.step, {})
-        self._support = self._labels.support()
+        self._assessment = self._labels.assess()
 
     def scores(self) -> NDArray[np.float32]:
         """Return the score of each pool sample, [sample] in (0, 1]."""
-        scores = self._trained.scores() * self._support**self._settings.sharpness
+        settings, factor = self._settings, self._sharpness_factor
+        weights = self._trained.scores().astype(np.float64) ** (settings.meta_sharpness * factor)
+        scores = weights * self._assessment.support ** (settings.sharpness * factor)
         # A score of zero would be a sample that no later choice could bring back.
         return np.maximum(scores, np.finfo(np.float32).tiny).astype(np.float32)
+
+    @property
+    def _sharpness_factor(self) -> float:
+        return sharpness_factor(self._assessment.noise, self._settings.full_sharpness_noise)
 
     def part_scores(self) -> Mapping[MethodName, NDArray[np.float32]]:
         """Return the weights of the meta-network alone."""
@@ -69,12 +78,16 @@ class WinnowRun:
 
     def features(self) -> NDArray[np.float32]:
         """Return the meta-network's own columns and the support of the label."""
-        support = self._support.astype(np.float32)[:, None]
+        support = self._assessment.support.astype(np.float32)[:, None]
         return np.concatenate([self._trained.features(), support], axis=1)
 
     def summary(self) -> dict[str, Any]:  # Any: a JSON object.
         """Return what MTS says of its run, and which posteriors the labels were held against."""
-        return self._trained.summary() | {"label_support": self._labels.summary()}
+        found = {
+            "label_noise": self._assessment.noise,
+            "sharpness_factor": self._sharpness_factor,
+        }
+        return self._trained.summary() | {"label_support": self._labels.summary() | found}
 
     def capture(self) -> dict[str, Tensor]:
         """Return the trainer's state; posteriors are fitted again."""
@@ -87,6 +100,22 @@ class WinnowRun:
             CheckpointError: It was captured by a run on other data or with other settings.
         """
         self._trained.restore(captured)
+
+
+def sharpness_factor(noise: float, full_noise: float) -> float:
+    """Return the factor on all powers in a score, in [0.2, 1].
+
+    A clean pool has nothing to drop but its hardest samples, which are of use. Sharp scores would
+    cost it more than they could gain, so that the powers fall in proportion to the noise. They do
+    not fall to zero: samples off the distribution need not have improbable labels.
+
+    Args:
+        noise: Estimated share of wrong labels.
+        full_noise: Share from which on the factor is 1; 0 makes it 1 always.
+    """
+    if full_noise == 0.0:
+        return 1.0
+    return min(max(noise / full_noise, _LEAST_SHARPNESS_FACTOR), 1.0)
 
 
 def start_winnow(problem: WeightingProblem, *, seed: int, device: torch.device) -> WinnowRun:

@@ -19,10 +19,25 @@ class WinnowSettings(TrainerSettings):
 
     sharpness: float = setting(
         2.0,
-        text="Power of the label's support in the score; 0 leaves the weights of MTS alone.",
+        text="Power of the label's support in the score.",
         low=0.0,
         high=16.0,
         symbol="γ",
+    )
+    meta_sharpness: float = setting(
+        0.5,
+        text="Power of the meta-network's weight in the score.",
+        low=0.0,
+        high=16.0,
+        symbol="α",
+    )
+    full_sharpness_noise: float = setting(
+        0.1,
+        text="Estimated share of wrong labels from which on scores are as sharp as the powers say; "
+        "with fewer they are flatter in proportion. 0 never flattens them.",
+        low=0.0,
+        high=1.0,
+        symbol="ε₀",
     )
     cleaning_rounds: int = setting(
         4,
