@@ -1,44 +1,52 @@
 """The tables; what must always hold is stated here as constraints, before any code relies on it."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     CheckConstraint,
-    DateTime,
-    Double,
-    Enum,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Text,
     UniqueConstraint,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
 
+from curation.result_models import JobObject, Report, SampleWeight, Selection, Selector, Trace
+from curation.running_totals import RunningTotal
 from curation.sample_kinds import Modality, Role
+from curation.table_root import Base, closed_set, one_of
+from curation.webhook_models import (
+    DeliveryState,
+    TryOutcome,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 
-# Whoever works with the tables finds the words of their columns beside them.
+# Whoever works with the tables finds all of them here, and the words of their columns.
 __all__ = [
     "CLAIMED_STATES",
     "FINAL_STATES",
     "ApiKey",
+    "AuditEntry",
     "Base",
+    "BrowserSession",
     "Checkpoint",
     "Dataset",
     "DatasetRejection",
     "DatasetState",
+    "DeliveryState",
     "IdempotencyKey",
     "Job",
     "JobEvent",
@@ -49,10 +57,17 @@ __all__ = [
     "ObjectRow",
     "Report",
     "Role",
+    "RunningTotal",
     "SampleWeight",
     "Selection",
     "Selector",
     "Trace",
+    "TryOutcome",
+    "UploadPart",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
     "Workspace",
 ]
 
@@ -81,52 +96,27 @@ CLAIMED_STATES = frozenset({JobState.RUNNING, JobState.CANCELLING})
 FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
 
-class Base(DeclarativeBase):
-    """The root of all tables; constraint names follow one convention, so migrations find them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[Mapping[Any, Any]] = {  # SQLAlchemy's own signature.
-        datetime: DateTime(timezone=True),
-        str: Text(),
-        float: Double(),
-    }
-
-
-def _closed_set(values: type[StrEnum]) -> Enum:
-    # Text with a CHECK constraint: unlike a PostgreSQL enum, a value can be added in a
-    # transaction and taken away again.
-    return Enum(
-        values,
-        native_enum=False,
-        create_constraint=False,
-        length=16,
-        values_callable=lambda members: [member.value for member in members],
-    )
-
-
-def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
-    listed = ", ".join(f"'{member.value}'" for member in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
-
-
 class Workspace(Base):
     """Whom rows belong to; no request sees another workspace's rows."""
 
     __tablename__ = "workspaces"
+    __table_args__ = (
+        CheckConstraint("max_bytes >= 0", name="max_bytes_not_negative"),
+        CheckConstraint("max_datasets >= 0", name="max_datasets_not_negative"),
+        CheckConstraint("max_running_jobs >= 0", name="max_running_jobs_not_negative"),
+        CheckConstraint("max_queued_jobs >= 0", name="max_queued_jobs_not_negative"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime]
     # The workspace served longest ago is served next; see `curation.jobs.claim_next_job`.
     last_claimed_at: Mapped[datetime | None]
+    # Quotas of this workspace alone; null takes the installation's.
+    max_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    max_datasets: Mapped[int | None]
+    max_running_jobs: Mapped[int | None]
+    max_queued_jobs: Mapped[int | None]
 
 
 class ApiKey(Base):
@@ -155,6 +145,20 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None]
 
 
+class BrowserSession(Base):
+    """A signed-in browser; it reaches as far as the key that it was opened with."""
+
+    __tablename__ = "browser_sessions"
+    __table_args__ = (
+        CheckConstraint("octet_length(token_hash) = 32", name="token_hash_is_sha256"),
+    )
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class ObjectRow(Base):
     """A file of the object store that rows may point to."""
 
@@ -174,10 +178,16 @@ class Dataset(Base):
 
     __tablename__ = "datasets"
     __table_args__ = (
-        _one_of("role", Role),
-        _one_of("modality", Modality),
-        _one_of("state", DatasetState),
-        CheckConstraint("(content_digest IS NULL) = (state = 'created')", name="content_by_state"),
+        one_of("role", Role),
+        one_of("modality", Modality),
+        one_of("state", DatasetState),
+        # A dataset that is imported is validated, or refused, from before its content is here.
+        CheckConstraint(
+            "CASE state WHEN 'created' THEN content_digest IS NULL"
+            " WHEN 'ready' THEN content_digest IS NOT NULL"
+            " ELSE content_digest IS NOT NULL OR import_url IS NOT NULL END",
+            name="content_by_state",
+        ),
         CheckConstraint("(failure_reason IS NOT NULL) = (state = 'invalid')", name="invalid_says"),
         CheckConstraint(
             # IS TRUE, because a comparison with NULL is neither true nor false, and would pass.
@@ -202,15 +212,17 @@ class Dataset(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
     name: Mapped[str]
-    role: Mapped[Role] = mapped_column(_closed_set(Role))
-    modality: Mapped[Modality | None] = mapped_column(_closed_set(Modality))
-    state: Mapped[DatasetState] = mapped_column(_closed_set(DatasetState))
+    role: Mapped[Role] = mapped_column(closed_set(Role))
+    modality: Mapped[Modality | None] = mapped_column(closed_set(Modality))
+    state: Mapped[DatasetState] = mapped_column(closed_set(DatasetState))
     label_column: Mapped[str | None]
     id_column: Mapped[str | None]
     image_size: Mapped[int | None]
     content_digest: Mapped[str | None] = mapped_column(ForeignKey("objects.digest"), index=True)
     content_name: Mapped[str | None]
     content_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    # Where a worker fetches the content from, in an import.
+    import_url: Mapped[str | None]
     samples_digest: Mapped[str | None] = mapped_column(ForeignKey("objects.digest"), index=True)
     sample_count: Mapped[int | None]
     rejected_count: Mapped[int] = mapped_column(server_default="0")
@@ -230,6 +242,26 @@ class Dataset(Base):
     ring_count: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime]
     validated_at: Mapped[datetime | None]
+    # When a job was last created on it; retention counts from here.
+    last_used_at: Mapped[datetime | None]
+
+
+class UploadPart(Base):
+    """A part of an upload that has arrived, until the whole is put together."""
+
+    __tablename__ = "upload_parts"
+    __table_args__ = (
+        CheckConstraint("number BETWEEN 1 AND 10000", name="number_in_range"),
+        CheckConstraint("size_bytes > 0", name="size_positive"),
+    )
+
+    dataset_id: Mapped[UUID] = mapped_column(
+        ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    digest: Mapped[str] = mapped_column(ForeignKey("objects.digest"), index=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class DatasetRejection(Base):
@@ -253,7 +285,7 @@ class Job(Base):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        _one_of("state", JobState),
+        one_of("state", JobState),
         CheckConstraint(
             "(lease_expires_at IS NOT NULL) = (state IN ('running', 'cancelling'))",
             name="lease_while_claimed",
@@ -290,10 +322,12 @@ class Job(Base):
         ),
         # A selector stands in for the reference set that taught it.
         CheckConstraint(
-            "(selector_id IS NULL) = (reference_id IS NOT NULL)", name="taught_by_one_of_two"
+            "(selector_id IS NULL) = (reference_id IS NOT NULL)", name="taught_byone_of_two"
         ),
         UniqueConstraint("workspace_id", "id"),
         Index("ix_jobs_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
+        # Counts of a million jobs by state come from here, not from their rows.
+        Index("ix_jobs_state", "state"),
         Index("ix_jobs_queued", "created_at", "id", postgresql_where=text("state = 'queued'")),
         Index(
             "ix_jobs_claimed",
@@ -315,7 +349,7 @@ class Job(Base):
     method: Mapped[str]
     config: Mapped[dict[str, Any]] = mapped_column(JSONB)  # JSON values of a validated config.
     seed: Mapped[int] = mapped_column(BigInteger)
-    state: Mapped[JobState] = mapped_column(_closed_set(JobState))
+    state: Mapped[JobState] = mapped_column(closed_set(JobState))
     attempt: Mapped[int] = mapped_column(server_default="0")
     max_attempts: Mapped[int]
     fencing_token: Mapped[int] = mapped_column(BigInteger, server_default="0")
@@ -335,6 +369,11 @@ class Job(Base):
     ring_count: Mapped[int] = mapped_column(server_default="0")
     max_runtime_seconds: Mapped[int]
     sample_count: Mapped[int | None]
+    # Of the attempt at work, or of the last one.
+    seconds_by_phase: Mapped[dict[str, float] | None] = mapped_column(JSONB(none_as_null=True))
+    # The request that asked for the run, by its id and its span (a W3C traceparent).
+    request_id: Mapped[str | None]
+    trace_parent: Mapped[str | None]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -386,128 +425,6 @@ class Checkpoint(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class SampleWeight(Base):
-    """The result of one sample; each job's rows are a partition of their own.
-
-    There is no foreign key to `jobs`: attaching a partition would then lock that table against
-    every heartbeat and check a million rows. The partition's bound names the job, and
-    `curation.jobs.delete_job` drops the partition with it.
-    """
-
-    __tablename__ = "sample_weights"
-    __table_args__ = (
-        CheckConstraint("score BETWEEN 0 AND 1", name="score_in_range"),
-        # NaN is above every number in PostgreSQL, and infinity above every other.
-        CheckConstraint("weight >= 0 AND weight < 'Infinity'", name="weight_is_finite"),
-        CheckConstraint("position >= 0 AND rank >= 0 AND label >= 0", name="not_negative"),
-        # Ranks are a permutation, so pages by score are pages by rank.
-        UniqueConstraint("job_id", "rank"),
-        Index("ix_sample_weights_label_rank", "label", "rank"),
-        {"postgresql_partition_by": "LIST (job_id)"},
-    )
-
-    job_id: Mapped[UUID] = mapped_column(primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True)
-    sample_id: Mapped[str]
-    label: Mapped[int]
-    score: Mapped[float] = mapped_column(REAL)
-    weight: Mapped[float] = mapped_column(REAL)
-    rank: Mapped[int] = mapped_column(BigInteger)
-    keep: Mapped[bool] = mapped_column(Boolean)
-
-
-class JobObject(Base):
-    """A file that belongs to a job's result, by kind."""
-
-    __tablename__ = "job_objects"
-
-    job_id: Mapped[UUID] = mapped_column(
-        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
-    )
-    kind: Mapped[str] = mapped_column(primary_key=True)
-    digest: Mapped[str] = mapped_column(ForeignKey("objects.digest"), index=True)
-
-
-class Trace(Base):
-    """A stretch of one measured series of a run."""
-
-    __tablename__ = "traces"
-    __table_args__ = (
-        CheckConstraint("cardinality(steps) = cardinality(values)", name="steps_match_values"),
-    )
-
-    job_id: Mapped[UUID] = mapped_column(
-        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
-    )
-    series: Mapped[str] = mapped_column(primary_key=True)
-    chunk: Mapped[int] = mapped_column(primary_key=True)
-    steps: Mapped[list[int]] = mapped_column(ARRAY(Integer))
-    values: Mapped[list[float]] = mapped_column(ARRAY(REAL))
-
-
-class Report(Base):
-    """The before-and-after table of a job, with what it was made from."""
-
-    __tablename__ = "reports"
-
-    job_id: Mapped[UUID] = mapped_column(
-        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
-    )
-    report: Mapped[dict[str, Any]] = mapped_column(JSONB)  # JSON values, as interface.md lists.
-
-
-class Selection(Base):
-    """A named cut through a job's samples; it never changes."""
-
-    __tablename__ = "selections"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["workspace_id", "job_id"], ["jobs.workspace_id", "jobs.id"], ondelete="CASCADE"
-        ),
-        UniqueConstraint("job_id", "name"),
-        CheckConstraint("kept_count >= 0", name="kept_not_negative"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    workspace_id: Mapped[UUID]
-    job_id: Mapped[UUID]
-    name: Mapped[str]
-    rule: Mapped[dict[str, Any]] = mapped_column(JSONB)  # JSON values of a selection rule.
-    kept_count: Mapped[int]
-    bitmap: Mapped[bytes] = mapped_column(LargeBinary)
-    created_at: Mapped[datetime]
-
-
-class Selector(Base):
-    """A function from samples to scores that a finished job left; it never changes."""
-
-    __tablename__ = "selectors"
-    __table_args__ = (
-        _one_of("modality", Modality),
-        CheckConstraint("cardinality(class_names) > 1", name="has_classes"),
-        CheckConstraint("cardinality(input_shape) > 0", name="has_shape"),
-        CheckConstraint("(modality = 'text') = (input_shape IS NULL)", name="shape_by_modality"),
-        CheckConstraint("sample_count > 0", name="samples_positive"),
-        UniqueConstraint("workspace_id", "id"),
-        UniqueConstraint("job_id"),
-        Index("ix_selectors_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id"))
-    # Null once the job is deleted: a selector needs nothing of it.
-    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
-    method: Mapped[str]
-    encoder: Mapped[str]
-    modality: Mapped[Modality] = mapped_column(_closed_set(Modality))
-    # Null for texts, which have none.
-    input_shape: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
-    class_names: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    sample_count: Mapped[int]
-    digest: Mapped[str] = mapped_column(ForeignKey("objects.digest"), index=True)
-    created_at: Mapped[datetime]
-
-
 class MaintenanceMark(Base):
     """When a kind of seldom housekeeping was last done, by whichever process came first."""
 
@@ -515,3 +432,18 @@ class MaintenanceMark(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     last_run_at: Mapped[datetime]
+
+
+class AuditEntry(Base):
+    """Who did what to which row; entries are added and never changed."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index("ix_audit_entries_workspace_id_id", "workspace_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    # Null for what an operator did from the command line.
+    key_prefix: Mapped[str | None]
+    action: Mapped[str]
+    object_id: Mapped[UUID | None]
