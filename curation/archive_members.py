@@ -1,6 +1,7 @@
 """The files inside a zip or tar archive, one by one, under caps and without unpacking to disk."""
 
 import gzip
+import lzma
 import stat
 import tarfile
 import zipfile
@@ -23,7 +24,8 @@ _MAX_DEPTH = 32
 _MAX_NAME_LENGTH = 1024
 # Below this an archive is harmless however well it was packed.
 _RATIO_FLOOR_BYTES = 64 << 20
-_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError)
+_LOCAL_HEADER_BYTES = 30  # Of a zip member, before its name.
+_READ_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
 
 class MemberError(Exception):
@@ -84,6 +86,7 @@ def open_zip(path: Path, limits: ValidationLimits) -> Iterator[zipfile.ZipFile]:
     """
     try:
         archive = zipfile.ZipFile(path)
+    # NotImplementedError is zipfile's word for a version or a method of packing that it lacks.
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
         raise _unreadable_zip(path) from error
     with archive:
@@ -129,6 +132,7 @@ def _zip_members(path: Path, limits: ValidationLimits) -> Iterator[Member]:
                 try:
                     with archive.open(info) as file:
                         return read_whole(file, info.file_size)
+                # As above; RuntimeError is its word for a member that asks for a password.
                 except (*_READ_ERRORS, NotImplementedError, RuntimeError) as error:
                     raise MemberError("is damaged inside the archive") from error
 
@@ -149,6 +153,26 @@ def _check_declared_sizes(
                 cure="Upload it without a password.",
             )
     _check_size(total, packed_bytes, limits)
+    _refuse_overlaps(archive)
+
+
+def _refuse_overlaps(archive: zipfile.ZipFile) -> None:
+    """Refuse members that share packed bytes, by which a small file claims many large ones.
+
+    Raises:
+        InvalidInputError: Two members overlap.
+    """
+    end = 0
+    for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+        if info.header_offset < end:
+            raise InvalidInputError(
+                "OVERLAPPING_MEMBERS",
+                f"The archive's member {shown(info.orig_filename)} overlaps another.",
+                field="content",
+                cure="Pack the folder again.",
+            )
+        # The local header's own name and extra field may be longer, never shorter than nothing.
+        end = info.header_offset + _LOCAL_HEADER_BYTES + info.compress_size
 
 
 def _check_size(total_bytes: int, packed_bytes: int, limits: ValidationLimits) -> None:
@@ -213,6 +237,9 @@ def _tar_members(path: Path, limits: ValidationLimits, *, is_packed: bool) -> It
         # A stream, so that a packed archive is unpacked once and never seeks.
         with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive:
             while (info := archive.next()) is not None:
+                # Where the next header is said to lie: a forged length would be skipped block by
+                # block, for hours, though the file ended long before.
+                _check_size(archive.offset, path.stat().st_size, limits)
                 name = _checked_name(info.name)
                 if not info.isdir() and name is not None:
                     yield _tar_member(archive, info, name, path, is_packed=is_packed)
@@ -243,7 +270,8 @@ def _tar_errors(path: Path, *, is_packed: bool) -> Iterator[None]:
     """Turn what a damaged stream raises into a refusal: nothing after the damage can be read."""
     try:
         yield
-    except (tarfile.ReadError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    # Extended headers are parsed as numbers and text wherever they claim to be either.
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, OverflowError) as error:
         raise _unreadable_tar(path, is_packed=is_packed) from error
 
 

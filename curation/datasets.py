@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, tuple_
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from curation.errors import ConflictError, InvalidInputError, NotFoundError
 from curation.identifiers import DatasetId, WorkspaceId, new_id
+from curation.import_sources import ImportTarget
 from curation.models import (
     FINAL_STATES,
     Dataset,
@@ -17,12 +17,13 @@ from curation.models import (
     Job,
     Modality,
     Role,
+    UploadPart,
 )
 from curation.object_rows import OrphanedObject, forget_unnamed, record_object
 from curation.objects import StoredObject
+from curation.pages import MAX_PAGE, Place, newest_first
+from curation.running_totals import Total, add_to_total
 from curation.upload_kinds import UploadKind
-
-MAX_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ def list_datasets(  # noqa: PLR0913 - one keyword for each filter.
     session: Session,
     workspace_id: WorkspaceId,
     *,
-    after: tuple[datetime, UUID] | None = None,
+    after: Place | None = None,
     limit: int = 50,
     role: Role | None = None,
     state: DatasetState | None = None,
@@ -115,10 +116,7 @@ def list_datasets(  # noqa: PLR0913 - one keyword for each filter.
         query = query.where(Dataset.role == role)
     if state is not None:
         query = query.where(Dataset.state == state)
-    if after is not None:
-        query = query.where(tuple_(Dataset.created_at, Dataset.id) < tuple_(*after))
-    query = query.order_by(Dataset.created_at.desc(), Dataset.id.desc()).limit(min(limit, MAX_PAGE))
-    return list(session.scalars(query))
+    return newest_first(session, query, Dataset.created_at, Dataset.id, after=after, limit=limit)
 
 
 def attach_content(
@@ -144,34 +142,88 @@ def attach_content(
         ConflictError: It has its content already.
         InvalidInputError: The ending names no format that can be read, or the file is empty.
     """
-    if UploadKind.of(file_name) is None:
-        raise InvalidInputError(
-            "UNSUPPORTED_FORMAT",
-            f"The ending of {_shorten(file_name)} names no format that can be read.",
-            field="file_name",
-            cure=f"Upload one of: {', '.join(UploadKind.endings())}.",
-        )
+    check_file_name(file_name)
     if stored.size_bytes == 0:
         raise InvalidInputError(
             "EMPTY_DATASET", "The file is empty.", field="content", cure="Upload it again."
         )
     dataset = get_dataset(session, workspace_id, dataset_id, is_locked=True)
+    refuse_if_content(dataset)
+    # State, content and failure fit together in the end alone, not at each query on the way.
+    with session.no_autoflush:
+        _forget_validation(session, dataset)
+        # What failed to be imported may be uploaded.
+        dataset.import_url = None
+        _await_validation(session, dataset, file_name)
+        take_in(session, dataset, stored)
+    return dataset
+
+
+def create_import(
+    session: Session,
+    workspace_id: WorkspaceId,
+    request: DatasetRequest,
+    target: ImportTarget,
+    now: datetime,
+) -> Dataset:
+    """Return a new dataset whose content a worker fetches and validates.
+
+    Raises:
+        InvalidInputError: The ending of the object's key names no format that can be read.
+    """
+    check_file_name(target.file_name, field="url")
+    dataset = create_dataset(session, workspace_id, request, now)
+    dataset.import_url = target.url
+    _await_validation(session, dataset, target.file_name)
+    session.flush()
+    return dataset
+
+
+def take_in(session: Session, dataset: Dataset, stored: StoredObject) -> None:
+    """Record that a dataset's content lies complete in the object store."""
+    record_object(session, stored)
+    dataset.content_digest = stored.digest
+    dataset.content_bytes = stored.size_bytes
+    add_to_total(session, Total.UPLOAD_BYTES, amount=stored.size_bytes)
+    session.flush()
+
+
+def count_validation(session: Session, dataset: Dataset) -> None:
+    """Add a validation that has come to its end to the totals, with the reason of a refusal."""
+    add_to_total(session, Total.VALIDATIONS, dataset.state, dataset.failure_reason or "")
+
+
+def check_file_name(file_name: str, *, field: str = "file_name") -> None:
+    """Check that a file's ending names a format that can be read.
+
+    Args:
+        file_name: The file's name.
+        field: The field of the request that holds it.
+
+    Raises:
+        InvalidInputError: It names none.
+    """
+    if UploadKind.of(file_name) is None:
+        raise InvalidInputError(
+            "UNSUPPORTED_FORMAT",
+            f"The ending of {_shorten(file_name)} names no format that can be read.",
+            field=field,
+            cure=f"Choose one of: {', '.join(UploadKind.endings())}.",
+        )
+
+
+def refuse_if_content(dataset: Dataset) -> None:
+    """Refuse another content for a dataset that has one, unless it was found invalid.
+
+    Raises:
+        ConflictError: The dataset has its content already.
+    """
     if dataset.state not in {DatasetState.CREATED, DatasetState.INVALID}:
         raise ConflictError(
             "DATASET_HAS_CONTENT",
             f"The dataset is {dataset.state}; its content does not change any more.",
             cure="Create another dataset.",
         )
-    record_object(session, stored)
-    _forget_validation(session, dataset)
-    dataset.state = DatasetState.VALIDATING
-    dataset.content_digest = stored.digest
-    dataset.content_bytes = stored.size_bytes
-    dataset.content_name = file_name
-    # The caller rings after the commit; the sweep counts from here, by the database's clock.
-    dataset.last_rung_at = session.scalars(select(func.now())).one()
-    session.flush()
-    return dataset
 
 
 def delete_dataset(
@@ -190,6 +242,7 @@ def delete_dataset(
     digests = [
         digest for digest in (dataset.content_digest, dataset.samples_digest) if digest is not None
     ]
+    digests += session.scalars(select(UploadPart.digest).where(UploadPart.dataset_id == dataset.id))
     session.delete(dataset)
     session.flush()
     return forget_unnamed(session, digests)
@@ -245,6 +298,13 @@ def _refuse_if_used(session: Session, dataset: Dataset) -> None:
             f"The results of {total} job(s) rest on this dataset.",
             cure="Delete those jobs first.",
         )
+
+
+def _await_validation(session: Session, dataset: Dataset, file_name: str) -> None:
+    dataset.state = DatasetState.VALIDATING
+    dataset.content_name = file_name
+    # The caller rings after the commit; the sweep counts from here, by the database's clock.
+    dataset.last_rung_at = session.scalars(select(func.now())).one()
 
 
 def _forget_validation(session: Session, dataset: Dataset) -> None:

@@ -1,6 +1,8 @@
 """Embeddings: vectors of one length and finite numbers, from tables or from .npz files."""
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +24,10 @@ _VECTORS = "x"
 _LABELS = "y"
 _IDS = "id"
 _MATRIX = 2  # Axes.
+_HEADER_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def embedding_type(dimension: int) -> pa.DataType:
@@ -135,7 +141,10 @@ def _column(archive: zipfile.ZipFile, name: str, reason: str) -> list[Any]:
                 cure=f"Save {name} with one value for each row of x.",
             )
         content = _read_exactly(file, shape[0] * dtype.itemsize)
-        values: list[Any] = np.frombuffer(content, dtype=dtype).tolist()
+        try:
+            values: list[Any] = np.frombuffer(content, dtype=dtype).tolist()
+        except SystemError as error:  # numpy's word for a code point that there is none of.
+            raise _damaged() from error
         return values
 
 
@@ -150,6 +159,7 @@ def _open_array(archive: zipfile.ZipFile, name: str, reason: str) -> IO[bytes]:
             field=name,
             cure=f"Save arrays x, y and, if you like, id; the file has: {found or 'none'}.",
         ) from error
+    # The last two are zipfile's words for a method of packing that it lacks, and for a password.
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise _damaged() from error
 
@@ -157,13 +167,9 @@ def _open_array(archive: zipfile.ZipFile, name: str, reason: str) -> IO[bytes]:
 def _header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     try:
         version = np.lib.format.read_magic(file)
-        read = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
+        read = _HEADER_READERS[version]
         shape, is_fortran, dtype = read(file)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # A parser of hostile text may raise anything.
         raise _damaged() from error
     if min(shape, default=0) < 0:
         raise _damaged()
@@ -175,7 +181,8 @@ def _header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype
             cure="Save numbers, or texts of a numpy string type such as U20.",
         )
     kinds = "fiu" if name == _VECTORS else "fiubU"
-    if dtype.kind not in kinds:
+    # A type without a length would let a header claim any number of values.
+    if dtype.kind not in kinds or dtype.itemsize == 0:
         raise InvalidInputError(
             "WRONG_TYPE",
             f"The array {name} is of the type {dtype}.",
@@ -210,7 +217,7 @@ def _as_float32(numbers: NDArray[Any]) -> NDArray[np.float32]:
 def _read_exactly(file: IO[bytes], size_bytes: int) -> bytes:
     try:
         content = file.read(size_bytes)
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError) as error:
         raise _damaged() from error
     if len(content) != size_bytes:
         raise _damaged()

@@ -1,5 +1,7 @@
 """Named domain errors; each carries what a user needs to understand and mend the cause."""
 
+from collections.abc import Mapping
+
 
 class CurationError(Exception):
     """A refusal that is safe to show to the user who caused it.
@@ -59,6 +61,32 @@ class PreconditionError(CurationError):
 
 class TooLargeError(CurationError):
     """The input is above a limit of this installation."""
+
+
+class QuotaExceededError(CurationError):
+    """A limit of the workspace is reached for the moment; the same request may succeed later."""
+
+
+class StorageFullError(CurationError):
+    """The disk that should take a file has no room for it; only the operator can make some."""
+
+
+class RateLimitedError(CurationError):
+    """The key has called more often than it may.
+
+    Attributes:
+        retry_after_seconds: When there is room for another call.
+        headers: Header fields that tell of the limit.
+    """
+
+    def __init__(self, retry_after_seconds: int, headers: Mapping[str, str]) -> None:
+        super().__init__(
+            "RATE_LIMITED",
+            "This key calls more often than it may.",
+            cure=f"Send the request again in {retry_after_seconds} seconds.",
+        )
+        self.retry_after_seconds = retry_after_seconds
+        self.headers = headers
 
 
 class InvalidInputError(CurationError):

@@ -37,6 +37,13 @@ def columns_from_json(values: Sequence[Mapping[str, str]]) -> tuple[FeatureColum
     return tuple(FeatureColumn(value["name"], ColumnKind(value["kind"])) for value in values)
 
 
+def columns_to_json(columns: Sequence[FeatureColumn] | None) -> list[dict[str, str]] | None:
+    """Return columns as JSON objects of `name` and `kind`; none where samples are no rows."""
+    if columns is None:
+        return None
+    return [{"name": column.name, "kind": str(column.kind)} for column in columns]
+
+
 def check_columns_agree(
     ours: Sequence[FeatureColumn], theirs: Sequence[FeatureColumn], *, role: str, field: str
 ) -> None:

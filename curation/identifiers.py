@@ -11,6 +11,8 @@ JobId = NewType("JobId", UUID)
 SelectionId = NewType("SelectionId", UUID)
 SelectorId = NewType("SelectorId", UUID)
 KeyId = NewType("KeyId", UUID)
+EndpointId = NewType("EndpointId", UUID)
+DeliveryId = NewType("DeliveryId", UUID)
 
 
 def new_id() -> UUID:

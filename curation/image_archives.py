@@ -25,6 +25,7 @@ from curation.row_fields import (
     RowFields,
     class_name,
     find_columns,
+    is_plain_name,
     is_storable,
     read_fields,
 )
@@ -299,8 +300,9 @@ def _new_path(value: Any, column: str, known: Container[str]) -> str:  # Any cel
 def _fields_of(name: str, layout: _Layout, listed: _Listed | None) -> RowFields:
     if listed is not None:
         return listed.fields
-    if not is_storable(name):
-        raise RowError("NAME_INVALID", f"{shown(name)} is no name in UTF-8.", "file_name")
+    if not is_plain_name(name):
+        detail = f"{shown(name)} is no UTF-8, or holds characters that do not show."
+        raise RowError("NAME_INVALID", detail, "file_name")
     if layout.listed is not None:
         raise RowError("NOT_LISTED", f"{shown(name)} is not in the list.", "file_name")
     folder, separator, _ = name.partition("/")

@@ -9,8 +9,10 @@ from PIL import Image
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 # A file of more bytes than this holds no picture under any sensible cap of pixels.
 MAX_IMAGE_BYTES = 64 << 20
-_FORMATS = ("PNG", "JPEG", "WEBP")
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 _FORMAT_OF_ENDING = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+_SIGNATURES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"RIFF": "webp"}
+IMAGE_KINDS = tuple(_SIGNATURES.values())
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 
 
@@ -48,6 +50,18 @@ def is_image_name(name: str) -> bool:
     return name.lower().endswith(IMAGE_ENDINGS)
 
 
+def image_kind(content: bytes | memoryview) -> str:
+    """Return `png`, `jpeg` or `webp`, by the first bytes of a file that validation let through."""
+    start = bytes(content[:4])
+    return next(kind for signature, kind in _SIGNATURES.items() if start.startswith(signature))
+
+
+def image_ending(content: bytes | memoryview) -> str:
+    """Return the ending of such a file's name, with the dot."""
+    kind = image_kind(content)
+    return ".jpg" if kind == "jpeg" else f".{kind}"
+
+
 def check_image(content: bytes, name: str, *, max_pixels: int) -> ImageFacts:
     """Return the facts of an image after decoding all of it.
 
@@ -73,7 +87,7 @@ def check_image(content: bytes, name: str, *, max_pixels: int) -> ImageFacts:
 
 
 def _decode(content: bytes, name: str, max_pixels: int) -> ImageFacts:
-    with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+    with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
         ending = next(ending for ending in IMAGE_ENDINGS if name.lower().endswith(ending))
         if image.format != _FORMAT_OF_ENDING[ending]:
             raise ImageError("NOT_WHAT_NAME_SAYS", f"is a {image.format} file")

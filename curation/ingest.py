@@ -1,38 +1,41 @@
-"""The way of an upload into the database: claim it, validate it, store and record the result."""
+"""The way of a content into the database: claim, fetch where imported, validate, record."""
 
 import tempfile
-import time
-from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timedelta
+from dataclasses import fields, replace
+from datetime import datetime
 from pathlib import Path
 
 import structlog
-from sqlalchemy import ColumnElement, Engine, delete, func, insert, or_, select, update
+from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.orm import Session
 
+from curation.content_imports import FetchLimits, SourceAwayError, fetch_object
 from curation.database import unit_of_work
-from curation.errors import InvalidInputError
+from curation.datasets import count_validation, take_in
+from curation.errors import CurationError, InvalidInputError, StorageFullError
+from curation.feature_columns import columns_to_json
 from curation.identifiers import DatasetId
-from curation.intake import ValidationRequest
+from curation.import_sources import find_import_target, parse_import_sources
+from curation.locked_folders import locked_folder, remove_abandoned
 from curation.models import Dataset, DatasetRejection, DatasetState
 from curation.object_rows import record_object
 from curation.objects import ObjectMissingError, ObjectStore, StoredObject
+from curation.quotas import check_bytes
 from curation.settings import CurationSettings
 from curation.validation import Refusal, Validation
+from curation.validation_claims import (
+    ClaimKeeper,
+    Ticket,
+    claim_validation,
+    held_by,
+    release_validation,
+)
 from curation.validation_limits import ValidationLimits
 from curation.validation_process import ValidationInterruptedError, run_validation
 
+_FOLDER_PREFIX = "winnow-validation-"
+
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ticket:
-    """The right to validate one content of one dataset; the attempt tells it from later ones."""
-
-    dataset_id: DatasetId
-    content_digest: str
-    attempt: int
-    request: ValidationRequest
 
 
 def validate_and_record(
@@ -55,17 +58,49 @@ def validate_and_record(
         now: The time that is recorded as that of the validation.
     """
     with unit_of_work(engine) as session:
-        ticket = _claim(session, dataset_id, settings)
+        ticket = claim_validation(session, dataset_id, settings)
     if ticket is None:
         return False
-    with tempfile.TemporaryDirectory(prefix="winnow-validation-") as folder:
-        destination = Path(folder) / "samples.parquet"
+    with structlog.contextvars.bound_contextvars(
+        dataset_id=str(dataset_id), workspace_id=str(ticket.workspace_id), attempt=ticket.attempt
+    ):
+        return _validate_and_record(engine, store, ticket, settings, now)
+
+
+def _validate_and_record(
+    engine: Engine,
+    store: ObjectStore,
+    ticket: Ticket,
+    settings: CurationSettings,
+    now: datetime,
+) -> bool:
+    root = Path(tempfile.gettempdir())
+    # A process that was killed in the middle of a validation could not remove its folder.
+    remove_abandoned(root, _FOLDER_PREFIX)
+    with locked_folder(root, _FOLDER_PREFIX) as folder:
+        destination = folder / "samples.parquet"
         try:
-            outcome = _validate(engine, store, ticket, settings, destination)
+            with ClaimKeeper(engine, ticket, settings) as keeper:
+                if ticket.content_digest is None:
+                    ticket = _fetch(engine, store, ticket, settings, keeper)
+                outcome = _validate(store, ticket, settings, destination, keeper)
+                samples = store.put_file(destination) if isinstance(outcome, Validation) else None
         except ValidationInterruptedError as interruption:
-            _log.info("validation_interrupted", dataset_id=str(dataset_id), why=str(interruption))
+            _log.info("validation_interrupted", why=str(interruption))
             return False
-        samples = store.put_file(destination) if isinstance(outcome, Validation) else None
+        except StorageFullError as error:
+            _log.error("validation_without_room")
+            outcome, samples = Refusal(_want_of_room(error), 0, ()), None
+        except SourceAwayError as error:
+            _log.warning("import_source_away", why=str(error))
+            if ticket.attempt < settings.max_attempts:
+                # The sweep rings again, after longer and longer.
+                with unit_of_work(engine) as session:
+                    release_validation(session, ticket)
+                return False
+            outcome, samples = Refusal(_unreachable(ticket), 0, ()), None
+        except CurationError as error:
+            outcome, samples = Refusal(_of_import(error), 0, ()), None
     with unit_of_work(engine) as session:
         return _record(session, ticket, outcome, samples, now)
 
@@ -76,51 +111,48 @@ def limits_of(settings: CurationSettings) -> ValidationLimits:
     return ValidationLimits(**{name: getattr(settings, name) for name in names})
 
 
-def _claim(session: Session, dataset_id: DatasetId, settings: CurationSettings) -> _Ticket | None:
-    is_free = or_(
-        Dataset.validation_lease_expires_at.is_(None),
-        Dataset.validation_lease_expires_at < func.now(),
+def _fetch(
+    engine: Engine,
+    store: ObjectStore,
+    ticket: Ticket,
+    settings: CurationSettings,
+    keeper: ClaimKeeper,
+) -> Ticket:
+    """Fetch the content of an import, record it, and return the right to validate it."""
+    # What the operator allows may have changed since the request.
+    target = find_import_target(
+        ticket.import_url or "", parse_import_sources(settings.import_sources)
     )
-    dataset = session.scalars(
-        update(Dataset)
-        .where(
-            Dataset.id == dataset_id,
-            Dataset.state == DatasetState.VALIDATING,
-            Dataset.validation_attempts < settings.max_attempts,
-            is_free,
-        )
-        .values(
-            validation_attempts=Dataset.validation_attempts + 1,
-            validation_lease_expires_at=func.now() + timedelta(seconds=settings.lease_seconds),
-        )
-        .returning(Dataset),
-        execution_options={"populate_existing": True, "synchronize_session": False},
-    ).one_or_none()
-    if dataset is None or dataset.content_digest is None or dataset.content_name is None:
-        return None
-    return _Ticket(
-        dataset_id=dataset_id,
-        content_digest=dataset.content_digest,
-        attempt=dataset.validation_attempts,
-        request=ValidationRequest(
-            file_name=dataset.content_name,
-            role=dataset.role,
-            modality=dataset.modality,
-            label_column=dataset.label_column,
-            id_column=dataset.id_column,
-            image_size=dataset.image_size,
-        ),
+
+    def admit(coming_bytes: int) -> None:
+        with unit_of_work(engine) as session:
+            check_bytes(session, ticket.workspace_id, settings, coming_bytes=coming_bytes)
+
+    limits = FetchLimits(
+        max_bytes=settings.max_upload_bytes, max_seconds=settings.max_import_seconds
     )
+    stored = fetch_object(target, store, limits, admit=admit, keep_going=keeper.is_held)
+    with unit_of_work(engine) as session:
+        dataset = session.scalars(
+            select(Dataset).where(*held_by(ticket)).with_for_update()
+        ).one_or_none()
+        if dataset is None:
+            raise ValidationInterruptedError("the claim on the dataset is lost")
+        take_in(session, dataset, stored)
+        check_bytes(session, ticket.workspace_id, settings)
+    _log.info("content_imported", size_bytes=stored.size_bytes)
+    return replace(ticket, content_digest=stored.digest)
 
 
 def _validate(
-    engine: Engine,
     store: ObjectStore,
-    ticket: _Ticket,
+    ticket: Ticket,
     settings: CurationSettings,
     destination: Path,
+    keeper: ClaimKeeper,
 ) -> Validation | Refusal:
-    keeper = _LeaseKeeper(engine, ticket, settings)
+    if ticket.content_digest is None:
+        raise ValueError("there is nothing to validate yet")
     try:
         with store.local_path(ticket.content_digest) as path:
             return run_validation(
@@ -128,7 +160,7 @@ def _validate(
                 destination,
                 request=ticket.request,
                 limits=limits_of(settings),
-                keep_going=keeper.keep,
+                keep_going=keeper.is_held,
             )
     except ObjectMissingError:
         error = InvalidInputError(
@@ -140,44 +172,18 @@ def _validate(
         return Refusal(error, 0, ())
 
 
-class _LeaseKeeper:
-    """Renews the lease on a dataset while its validation runs."""
-
-    def __init__(self, engine: Engine, ticket: _Ticket, settings: CurationSettings) -> None:
-        self._engine = engine
-        self._ticket = ticket
-        self._settings = settings
-        self._renewed_at = time.monotonic()
-
-    def keep(self) -> bool:
-        """Renew the lease where it is time to, and return whether it still holds."""
-        if time.monotonic() - self._renewed_at < self._settings.heartbeat_seconds:
-            return True
-        self._renewed_at = time.monotonic()
-        lease = timedelta(seconds=self._settings.lease_seconds)
-        with unit_of_work(self._engine) as session:
-            held = session.scalars(
-                update(Dataset)
-                .where(*_held_by(self._ticket))
-                .values(validation_lease_expires_at=func.now() + lease)
-                .returning(Dataset.id),
-                execution_options={"synchronize_session": False},
-            ).one_or_none()
-        return held is not None
-
-
 def _record(
     session: Session,
-    ticket: _Ticket,
+    ticket: Ticket,
     outcome: Validation | Refusal,
     samples: StoredObject | None,
     now: datetime,
 ) -> bool:
     dataset = session.scalars(
-        select(Dataset).where(*_held_by(ticket)).with_for_update()
+        select(Dataset).where(*held_by(ticket)).with_for_update()
     ).one_or_none()
     if dataset is None:
-        _log.info("validation_superseded", dataset_id=str(ticket.dataset_id))
+        _log.info("validation_superseded")
         return False
     dataset.validation_lease_expires_at = None
     dataset.validated_at = now
@@ -193,7 +199,7 @@ def _record(
             dataset.class_names = list(outcome.class_names)
             dataset.class_counts = dict(outcome.class_counts)
             dataset.input_shape = None if outcome.input_shape is None else list(outcome.input_shape)
-            dataset.feature_columns = [asdict(column) for column in outcome.feature_columns] or None
+            dataset.feature_columns = columns_to_json(outcome.feature_columns or None)
         case Refusal(error=error):
             dataset.state = DatasetState.INVALID
             dataset.failure_reason = error.reason
@@ -201,8 +207,31 @@ def _record(
             dataset.failure_field = error.field
             dataset.failure_row = error.row
             dataset.failure_cure = error.cure
-    _log.info("dataset_validated", dataset_id=str(ticket.dataset_id), state=dataset.state)
+    count_validation(session, dataset)
+    _log.info("dataset_validated", state=dataset.state, reason=dataset.failure_reason)
     return True
+
+
+def _want_of_room(error: StorageFullError) -> InvalidInputError:
+    return InvalidInputError(
+        error.reason,
+        "There was no room left to prepare the samples; nothing is wrong with the file.",
+        field="content",
+        cure="Upload it again once the operator has made room.",
+    )
+
+
+def _unreachable(ticket: Ticket) -> InvalidInputError:
+    return InvalidInputError(
+        "IMPORT_UNREACHABLE",
+        f"The bucket did not answer in {ticket.attempt} attempts.",
+        field="url",
+        cure="Import it again later, or ask the operator to look at the bucket's address.",
+    )
+
+
+def _of_import(error: CurationError) -> InvalidInputError:
+    return InvalidInputError(error.reason, error.detail, field="url", cure=error.cure)
 
 
 def _replace_rejections(
@@ -223,12 +252,3 @@ def _replace_rejections(
     ]
     if rows:
         session.execute(insert(DatasetRejection), rows)
-
-
-def _held_by(ticket: _Ticket) -> tuple[ColumnElement[bool], ...]:
-    return (
-        Dataset.id == ticket.dataset_id,
-        Dataset.state == DatasetState.VALIDATING,
-        Dataset.content_digest == ticket.content_digest,
-        Dataset.validation_attempts == ticket.attempt,
-    )

@@ -2,21 +2,27 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import Any
 
 from sqlalchemy import ColumnElement, Update, and_, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from curation.attempt_ends import count_attempt, held_by, known_seconds, seconds_of
 from curation.identifiers import DatasetId, JobId, SelectorId, WorkspaceId
 from curation.job_transitions import change_state, record_event
-from curation.job_types import Claim, EventKind, Failure, FailureReason, Heartbeat, Progress
+from curation.job_types import (
+    Claim,
+    EventKind,
+    FailureReason,
+    Heartbeat,
+    Origin,
+    Progress,
+)
 from curation.models import CLAIMED_STATES, Checkpoint, Job, JobState, Workspace
 from curation.object_rows import record_object
 from curation.objects import StoredObject
 
-_LOG_TAIL_CHARACTERS = 65_536
-_UNCLAIMED: Mapping[str, Any] = MappingProxyType({"lease_expires_at": None, "runner": None})
+# Any number that nothing else in the database uses.
+_CLAIM_LOCK = 7_241_550_084
 
 
 def claim_job(
@@ -33,6 +39,7 @@ def claim_job(
         runner: Who claims, for people.
         lease_seconds: How long the claim holds without a heartbeat, by the database's clock.
     """
+    abandoned = _abandoned_seconds(session, job_id)
     job = change_state(
         session,
         JobState.RUNNING,
@@ -49,9 +56,12 @@ def claim_job(
         step=None,
         total_steps=None,
         eta_seconds=None,
+        seconds_by_phase=None,
     )
     if job is None:
         return None
+    if abandoned is not None:
+        count_attempt(session, EventKind.REQUEUED, FailureReason.WORKER_LOST, abandoned)
     session.execute(
         update(Workspace)
         .where(Workspace.id == job.workspace_id)
@@ -61,21 +71,29 @@ def claim_job(
 
 
 def claim_next_job(
-    session: Session, rung_job_id: JobId, *, runner: str, lease_seconds: float
+    session: Session,
+    rung_job_id: JobId,
+    *,
+    runner: str,
+    lease_seconds: float,
+    max_running_jobs: int,
 ) -> Claim | None:
     """Claim the job whose turn it is, or return None where none waits.
 
     A message is a doorbell, not a ticket: the job that is claimed need not be the one that was
     rung for, so a workspace that fills the broker with messages does not get ahead of others.
     Next is the workspace with the fewest running jobs, among those the one served longest ago,
-    and within it the oldest job.
+    and within it the oldest job. A workspace that runs as many jobs as it may is passed over.
 
     Args:
         session: The transaction.
         rung_job_id: The job of the message; it may also be one whose runner is gone.
         runner: Who claims, for people.
         lease_seconds: How long the claim holds without a heartbeat, by the database's clock.
+        max_running_jobs: Most running jobs of a workspace without a quota of its own.
     """
+    # One runner looks at a time, or two would each take the last job that a workspace may run.
+    session.execute(select(func.pg_advisory_xact_lock(_CLAIM_LOCK)))
     other = aliased(Job)
     running = (
         select(func.count())
@@ -89,6 +107,13 @@ def claim_next_job(
         select(Job.id)
         .join(Workspace, Workspace.id == Job.workspace_id)
         .where(_is_claimable(), or_(Job.state == JobState.QUEUED, Job.id == rung_job_id))
+        # A job whose runner is gone counts as running already.
+        .where(
+            or_(
+                Job.state != JobState.QUEUED,
+                running < func.coalesce(Workspace.max_running_jobs, max_running_jobs),
+            )
+        )
         .order_by(running, Workspace.last_claimed_at.asc().nulls_first(), Job.created_at, Job.id)
         .limit(1)
         # Two runners that look at the same time take two different jobs.
@@ -100,6 +125,38 @@ def claim_next_job(
     return claim_job(session, JobId(job_id), runner=runner, lease_seconds=lease_seconds)
 
 
+def held_back_job(
+    session: Session, workspace_id: WorkspaceId, *, max_running_jobs: int
+) -> JobId | None:
+    """Return the job that may begin because another of its workspace has ended, or None.
+
+    Its message was dropped while the workspace ran as many jobs as it may.
+
+    Args:
+        session: The transaction; the caller rings after it.
+        workspace_id: The workspace, one of whose jobs has just ended.
+        max_running_jobs: Most running jobs of a workspace without a quota of its own.
+    """
+    limit = session.scalars(
+        select(func.coalesce(Workspace.max_running_jobs, max_running_jobs)).where(
+            Workspace.id == workspace_id
+        )
+    ).one()
+    running = session.scalars(
+        select(func.count()).where(Job.workspace_id == workspace_id, Job.state.in_(CLAIMED_STATES))
+    ).one()
+    if running != limit - 1:
+        return None
+    waiting = (
+        select(Job.id)
+        .where(Job.workspace_id == workspace_id, Job.state == JobState.QUEUED)
+        .order_by(Job.created_at, Job.id)
+        .limit(1)
+    )
+    job_id = session.scalars(waiting).one_or_none()
+    return None if job_id is None else JobId(job_id)
+
+
 def holds_claim(session: Session, claim: Claim, *, is_locked: bool = False) -> bool:
     """Return whether a claim still holds.
 
@@ -108,7 +165,7 @@ def holds_claim(session: Session, claim: Claim, *, is_locked: bool = False) -> b
         claim: The claim.
         is_locked: Whether to hold the job's row until the transaction ends; heartbeats then wait.
     """
-    held = select(Job.id).where(*_held_by(claim))
+    held = select(Job.id).where(*held_by(claim))
     if is_locked:
         held = held.with_for_update()
     return session.scalars(held).one_or_none() is not None
@@ -138,7 +195,7 @@ def record_progress(session: Session, claim: Claim, progress: Progress) -> bool:
     Only a new phase becomes an event; steps are read off the row.
     """
     before = session.scalars(
-        select(Job.phase).where(*_held_by(claim)).with_for_update()
+        select(Job.phase).where(*held_by(claim)).with_for_update()
     ).one_or_none()
     held = session.scalars(
         _claimed_update(claim)
@@ -149,6 +206,7 @@ def record_progress(session: Session, claim: Claim, progress: Progress) -> bool:
             total_steps=progress.total_steps,
             eta_seconds=progress.eta_seconds,
             device=func.coalesce(progress.device, Job.device),
+            **known_seconds(progress.seconds_by_phase),
         )
         .returning(Job.id)
     ).one_or_none()
@@ -197,68 +255,6 @@ def register_checkpoint(
     return True
 
 
-def succeed_job(session: Session, claim: Claim, *, sample_count: int, now: datetime) -> bool:
-    """Mark a claimed job as succeeded, and return whether the claim still holds.
-
-    `results.finish_job` calls it in the transaction that makes the results visible.
-    """
-    job = change_state(
-        session,
-        JobState.SUCCEEDED,
-        EventKind.SUCCEEDED,
-        *_held_by(claim),
-        data={"samples": sample_count},
-        at=now,
-        sample_count=sample_count,
-        finished_at=now,
-        fraction=1.0,
-        eta_seconds=0.0,
-        **_UNCLAIMED,
-    )
-    return job is not None
-
-
-def fail_job(session: Session, claim: Claim, failure: Failure, now: datetime) -> bool:
-    """Mark a claimed job as failed for good, and return whether the claim still held.
-
-    A job that was asked to stop becomes cancelled instead.
-    """
-    job = change_state(
-        session,
-        JobState.FAILED,
-        EventKind.FAILED,
-        *_held_by(claim),
-        data={"reason": failure.reason, "detail": failure.detail},
-        at=now,
-        failure_reason=failure.reason,
-        failure_detail=failure.detail,
-        log_tail=_tail(failure.log_tail),
-        finished_at=now,
-        **_UNCLAIMED,
-    )
-    return job is not None or mark_cancelled(session, claim, now)
-
-
-def release_job(session: Session, claim: Claim, now: datetime) -> bool:
-    """Put a claimed job back into the queue, and return whether the claim still held.
-
-    The attempt is not counted: its worker leaves through no fault of the job. A job that was
-    asked to stop becomes cancelled instead.
-    """
-    job = change_state(
-        session,
-        JobState.QUEUED,
-        EventKind.RELEASED,
-        *_held_by(claim),
-        at=now,
-        attempt=Job.attempt - 1,
-        last_rung_at=None,
-        ring_count=0,
-        **_UNCLAIMED,
-    )
-    return job is not None or mark_cancelled(session, claim, now)
-
-
 def expired_claims(session: Session, *, limit: int) -> list[Claim]:
     """Return claims whose lease has run out, longest ago first, and lock their jobs' rows."""
     expired = (
@@ -271,71 +267,22 @@ def expired_claims(session: Session, *, limit: int) -> list[Claim]:
     return [_claim_of(job) for job in session.scalars(expired)]
 
 
-def lose_job(
-    session: Session, claim: Claim, now: datetime, *, detail: str, log_tail: str | None = None
-) -> bool:
-    """End an attempt that the infrastructure lost, and return whether the claim still held.
-
-    The job is queued again while it has attempts left, and fails WORKER_LOST when it has none;
-    a job that was asked to stop becomes cancelled.
-
-    Args:
-        session: The transaction.
-        claim: The claim that is given up; a sweep gives up those whose lease has expired.
-        now: The time.
-        detail: What happened, in a sentence that is safe to show.
-        log_tail: The last lines of the run's log, or None.
-    """
-    requeued = change_state(
-        session,
-        JobState.QUEUED,
-        EventKind.REQUEUED,
-        *_held_by(claim),
-        Job.attempt < Job.max_attempts,
-        data={"reason": FailureReason.WORKER_LOST, "detail": detail},
-        at=now,
-        last_rung_at=None,
-        ring_count=0,
-        **_UNCLAIMED,
-    )
-    if requeued is not None:
-        return True
-    failure = Failure(
-        FailureReason.WORKER_LOST, f"{detail} That was the last of its attempts.", log_tail
-    )
-    return fail_job(session, claim, failure, now)
+def _abandoned_seconds(session: Session, job_id: JobId) -> Mapping[str, float] | None:
+    """Return what the runner of an expired lease has spent, or None where there is no such."""
+    return seconds_of(session, Job.id == job_id, _is_abandoned())
 
 
-def mark_cancelled(session: Session, claim: Claim, now: datetime) -> bool:
-    """Mark a job that was asked to stop as cancelled, and return whether the claim still held."""
-    job = change_state(
-        session,
-        JobState.CANCELLED,
-        EventKind.CANCELLED,
-        *_held_by(claim),
-        at=now,
-        finished_at=now,
-        **_UNCLAIMED,
-    )
-    return job is not None
+def _is_abandoned() -> ColumnElement[bool]:
+    return and_(Job.state == JobState.RUNNING, Job.lease_expires_at < func.now())
 
 
 def _is_claimable() -> ColumnElement[bool]:
     waits = Job.state == JobState.QUEUED
-    is_abandoned = and_(Job.state == JobState.RUNNING, Job.lease_expires_at < func.now())
-    return and_(or_(waits, is_abandoned), Job.attempt < Job.max_attempts)
-
-
-def _held_by(claim: Claim) -> tuple[ColumnElement[bool], ...]:
-    return (
-        Job.id == claim.job_id,
-        Job.fencing_token == claim.fencing_token,
-        Job.state.in_(CLAIMED_STATES),
-    )
+    return and_(or_(waits, _is_abandoned()), Job.attempt < Job.max_attempts)
 
 
 def _claimed_update(claim: Claim) -> Update:
-    return update(Job).where(*_held_by(claim)).execution_options(synchronize_session=False)
+    return update(Job).where(*held_by(claim)).execution_options(synchronize_session=False)
 
 
 def _lease_end(lease_seconds: float) -> ColumnElement[datetime]:
@@ -356,13 +303,5 @@ def _claim_of(job: Job) -> Claim:
         config=job.config,
         seed=job.seed,
         max_runtime_seconds=job.max_runtime_seconds,
-    )
-
-
-def _tail(log: str | None) -> str | None:
-    # PostgreSQL stores no NUL in a text.
-    return (
-        None
-        if log is None
-        else log[-_LOG_TAIL_CHARACTERS:].replace("\x00", "\N{REPLACEMENT CHARACTER}")
+        origin=Origin(job.request_id, job.trace_parent),
     )

@@ -1,17 +1,16 @@
 """Reads of jobs: one, lists, the place in the queue, events and the newest checkpoint."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
 
-from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy import BigInteger, Uuid, and_, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from curation.errors import NotFoundError
 from curation.identifiers import DatasetId, JobId, WorkspaceId
 from curation.models import Checkpoint, Job, JobEvent, JobState
-
-MAX_PAGE = 1000
+from curation.pages import Place, newest_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +49,20 @@ def get_job(
         query = query.with_for_update().execution_options(populate_existing=True)
     job = session.scalars(query).one_or_none()
     if job is None:
-        raise NotFoundError("JOB_NOT_FOUND", f"There is no job {job_id}.")
+        raise job_not_found(job_id)
     return job
+
+
+def job_not_found(job_id: JobId) -> NotFoundError:
+    """Return the error that tells a caller of a job that is not there, or is another's."""
+    return NotFoundError("JOB_NOT_FOUND", f"There is no job {job_id}.")
 
 
 def list_jobs(  # noqa: PLR0913 - one keyword for each filter.
     session: Session,
     workspace_id: WorkspaceId,
     *,
-    after: tuple[datetime, UUID] | None = None,
+    after: Place | None = None,
     limit: int = 50,
     state: JobState | None = None,
     dataset_id: DatasetId | None = None,
@@ -84,17 +88,15 @@ def list_jobs(  # noqa: PLR0913 - one keyword for each filter.
                 Job.test_id == dataset_id,
             )
         )
-    if after is not None:
-        query = query.where(tuple_(Job.created_at, Job.id) < tuple_(*after))
-    query = query.order_by(Job.created_at.desc(), Job.id.desc()).limit(min(limit, MAX_PAGE))
-    return list(session.scalars(query))
+    return newest_first(session, query, Job.created_at, Job.id, after=after, limit=limit)
 
 
-def queue_position(session: Session, job: Job) -> int | None:
-    """Return how many claims away a queued job is, 1 for the next; None where it is not queued.
+def queue_positions(session: Session, job_ids: Collection[JobId]) -> dict[JobId, int]:
+    """Return how many claims away jobs are, 1 for the next; those that are not queued are left out.
 
     Workspaces take turns, so a job's place is told by its turn within its own workspace first.
-    The workspaces' recent use may move it by less than one round.
+    The workspaces' recent use may move it by less than one round. The cost is linear in the queue,
+    however many jobs are asked for.
     """
     turn = (
         func.row_number()
@@ -106,27 +108,40 @@ def queue_position(session: Session, job: Job) -> int | None:
     )
     place = func.row_number().over(order_by=(queue.c.turn, queue.c.created_at, queue.c.id))
     places = select(queue.c.id, place.label("place")).subquery("places")
-    return session.scalars(select(places.c.place).where(places.c.id == job.id)).one_or_none()
+    rows = session.execute(
+        select(places.c.id, places.c.place).where(places.c.id.in_(list(job_ids)))
+    )
+    return {JobId(job_id): position for job_id, position in rows}
 
 
-def job_events(
-    session: Session, job_id: JobId, *, after_id: int = 0, limit: int = 100
-) -> list[JobEvent]:
-    """Return a job's events in the order in which they happened.
+def jobs_of_ids(session: Session, job_ids: Collection[JobId]) -> list[Job]:
+    """Return those of some jobs that are still there, in no order and of any workspace."""
+    return list(session.scalars(select(Job).where(Job.id.in_(list(job_ids)))))
+
+
+def job_events(session: Session, seen: Mapping[JobId, int]) -> dict[JobId, list[JobEvent]]:
+    """Return what happened to several jobs, each after the event that was last seen of it.
 
     Args:
         session: The transaction.
-        job_id: Which job.
-        after_id: Id of the last event already seen.
-        limit: Most rows to return.
+        seen: Id of the last event already seen of each job.
     """
+    last = (
+        func.unnest(
+            cast(list(seen.keys()), ARRAY(Uuid)), cast(list(seen.values()), ARRAY(BigInteger))
+        )
+        .table_valued("job_id", "event_id", name="last_seen")
+        .render_derived()
+    )
     query = (
         select(JobEvent)
-        .where(JobEvent.job_id == job_id, JobEvent.id > after_id)
+        .join(last, and_(last.c.job_id == JobEvent.job_id, JobEvent.id > last.c.event_id))
         .order_by(JobEvent.id)
-        .limit(min(limit, MAX_PAGE))
     )
-    return list(session.scalars(query))
+    events: dict[JobId, list[JobEvent]] = {job_id: [] for job_id in seen}
+    for event in session.scalars(query):
+        events[JobId(event.job_id)].append(event)
+    return events
 
 
 def newest_checkpoint(session: Session, job_id: JobId) -> CheckpointRef | None:

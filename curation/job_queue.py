@@ -1,17 +1,22 @@
 """The broker's side of the queue: messages that say only that there is work."""
 
+import contextvars
 import threading
 
 import structlog
 from celery import Celery
 
 from curation.identifiers import DatasetId, JobId
+from curation.tracing import TRACE_PARENT, current_trace_parent
 
 TRAIN_QUEUE = "train"
 SHORT_QUEUE = "short"
 RUN_JOB = "winnow.run_job"
 VALIDATE_DATASET = "winnow.validate_dataset"
 SWEEP = "winnow.sweep"
+DELIVER_WEBHOOKS = "winnow.deliver_webhooks"
+REQUEST_ID_HEADER = "winnow_request_id"
+"""Header of a message that names the request whose work it rings for."""
 
 # How long a caller waits for a publication before it goes on without it.
 PUBLISH_TIMEOUT_SECONDS = 2.0
@@ -48,6 +53,7 @@ def make_celery(broker_url: str) -> Celery:
             RUN_JOB: {"queue": TRAIN_QUEUE},
             VALIDATE_DATASET: {"queue": SHORT_QUEUE},
             SWEEP: {"queue": SHORT_QUEUE},
+            DELIVER_WEBHOOKS: {"queue": SHORT_QUEUE},
         },
         # A training worker takes one message only when it is free to begin with it.
         worker_disable_prefetch=True,
@@ -82,12 +88,29 @@ def ring_validation(app: Celery, dataset_id: DatasetId) -> bool:
     return _publish(app, VALIDATE_DATASET, SHORT_QUEUE, [str(dataset_id)])
 
 
+def ring_webhooks(app: Celery) -> bool:
+    """Publish that webhook messages may be due, with the promise of `ring_job`."""
+    return _publish(app, DELIVER_WEBHOOKS, SHORT_QUEUE, [])
+
+
 def _publish(app: Celery, task: str, queue: str, arguments: list[str]) -> bool:
     outcome: list[bool] = []
+    # The worker's log lines and spans then name the request that caused its work.
+    headers = {
+        REQUEST_ID_HEADER: structlog.contextvars.get_contextvars().get("request_id"),
+        TRACE_PARENT: current_trace_parent(),
+    }
 
     def send() -> None:
         try:
-            app.send_task(task, args=arguments, queue=queue, retry=False, ignore_result=True)
+            app.send_task(
+                task,
+                args=arguments,
+                queue=queue,
+                headers={name: value for name, value in headers.items() if value is not None},
+                retry=False,
+                ignore_result=True,
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep rings again.
             # No more than the kind: its text and trace may hold the broker's password.
             kind = type(error).__name__
@@ -102,8 +125,10 @@ def _publish(app: Celery, task: str, queue: str, arguments: list[str]) -> bool:
         _log.warning("publish_skipped", task=task, arguments=arguments)
         return False
     # A thread, because the call may take longer than any caller can wait; a daemon, so that it
-    # never holds up the end of the process.
-    thread = threading.Thread(target=send, name="winnow-publish", daemon=True)
+    # never holds up the end of the process. The context carries the request's id and span.
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=(send,), name="winnow-publish", daemon=True
+    )
     thread.start()
     thread.join(PUBLISH_TIMEOUT_SECONDS)
     if thread.is_alive():

@@ -12,8 +12,11 @@ from curation.datasets import get_dataset
 from curation.errors import InvalidInputError, NotFoundError
 from curation.feature_columns import FeatureColumn, check_columns_agree, columns_from_json
 from curation.identifiers import DatasetId, SelectorId, WorkspaceId
+from curation.job_config import resolve_job_config
 from curation.models import Dataset, DatasetState, Modality, Role, Selector
+from curation.settings import CurationSettings
 
+_MAX_SEED = 2**63 - 1
 _NAMES_SHOWN = 5
 
 
@@ -55,17 +58,45 @@ class ScoreRequest:
     max_runtime_seconds: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedRequest:
+    """What an acceptable request comes to.
+
+    Attributes:
+        synthetic: The pool.
+        reference: The trusted real samples.
+        test: Samples to judge by, or None.
+        config: The method's settings in full.
+        max_runtime_seconds: Longest run.
+    """
+
+    synthetic: Dataset
+    reference: Dataset
+    test: Dataset | None
+    config: dict[str, Any]  # JSON values of a validated config.
+    max_runtime_seconds: int
+
+
 def request_hash(request: JobRequest | ScoreRequest) -> bytes:
     """Return the SHA-256 of a request, equal for requests that ask for the same."""
     canonical = json.dumps(asdict(request), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).digest()
 
 
-def check_datasets(session: Session, workspace_id: WorkspaceId, request: JobRequest) -> None:
-    """Refuse a request whose datasets do not exist, are not ready or do not fit together.
+def check_job_request(
+    session: Session, workspace_id: WorkspaceId, request: JobRequest, settings: CurationSettings
+) -> CheckedRequest:
+    """Return what a request comes to; whoever makes or weighs a job refuses by this alone.
+
+    Args:
+        session: The transaction.
+        workspace_id: Who asks.
+        request: What is asked for.
+        settings: Limits of the installation.
 
     Raises:
-        InvalidInputError: field, detail and cure say which and why.
+        InvalidInputError: Datasets do not exist, are not ready or do not fit together, or a setting
+            is unknown or out of range; field, detail and cure say which and why.
     """
     synthetic = _ready_dataset(
         session, workspace_id, request.synthetic_id, Role.SYNTHETIC, "synthetic_id"
@@ -74,9 +105,38 @@ def check_datasets(session: Session, workspace_id: WorkspaceId, request: JobRequ
         session, workspace_id, request.reference_id, Role.REFERENCE, "reference_id"
     )
     _check_pair(synthetic, reference, "reference_id")
+    test = None
     if request.test_id is not None:
         test = _ready_dataset(session, workspace_id, request.test_id, Role.TEST, "test_id")
         _check_pair(synthetic, test, "test_id")
+    config = resolve_job_config(request.method, request.config)
+    _check_seed(request.seed)
+    return CheckedRequest(
+        synthetic=synthetic,
+        reference=reference,
+        test=test,
+        config=config,
+        max_runtime_seconds=checked_runtime(request.max_runtime_seconds, settings),
+    )
+
+
+def checked_runtime(seconds: int | None, settings: CurationSettings) -> int:
+    """Return the longest run in seconds, the installation's limit where none is asked for.
+
+    Raises:
+        InvalidInputError: It is not positive, or longer than the installation allows.
+    """
+    longest = settings.max_runtime_seconds
+    if seconds is None:
+        return longest
+    if not 0 < seconds <= longest:
+        raise InvalidInputError(
+            "OUT_OF_RANGE",
+            f"max_runtime_seconds has to lie between 1 and {longest}.",
+            field="max_runtime_seconds",
+            cure="Leave it out to take the installation's limit.",
+        )
+    return seconds
 
 
 def check_scorable(
@@ -86,7 +146,7 @@ def check_scorable(
 
     Raises:
         InvalidInputError: The dataset does not exist, is not ready, or has another modality, shape
-            or classes that the selector does not know.
+            columns, or classes that the selector does not know.
     """
     field = "dataset_id"
     dataset = _ready_dataset(session, workspace_id, dataset_id, Role.SYNTHETIC, field)
@@ -98,7 +158,10 @@ def check_scorable(
             field=field,
             cure="Name a dataset of the selector's modality.",
         )
-    if dataset.input_shape != selector.input_shape:
+    if selector.feature_columns is not None:
+        known = columns_from_json(selector.feature_columns)
+        check_columns_agree(_columns(dataset, field), known, role="selector's", field=field)
+    elif dataset.input_shape != selector.input_shape:
         raise InvalidInputError(
             "SHAPES_DIFFER",
             f"Samples of the dataset are {_shape(dataset)}, those of the selector"
@@ -114,6 +177,16 @@ def check_scorable(
             field=field,
             cure=f"Its classes are {_listed(selector.class_names)}: rename or leave out samples,"
             " or curate the dataset by a job of its own.",
+        )
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed <= _MAX_SEED:
+        raise InvalidInputError(
+            "OUT_OF_RANGE",
+            f"The seed has to lie between 0 and {_MAX_SEED}.",
+            field="seed",
+            cure="Choose another seed.",
         )
 
 

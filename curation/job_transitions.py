@@ -8,9 +8,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, insert, update
 from sqlalchemy.orm import Session
 
+from curation.clock import utc_now
 from curation.identifiers import JobId
 from curation.job_types import EventKind
-from curation.models import Job, JobEvent, JobState
+from curation.models import FINAL_STATES, Job, JobEvent, JobState
+from curation.running_totals import Total, add_to_total
+from curation.webhook_outbox import announce_end
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
     {
@@ -65,6 +68,9 @@ def change_state(
     ).one_or_none()
     if job is not None:
         record_event(session, JobId(job.id), event, {"attempt": job.attempt, **(data or {})}, at)
+        if target in FINAL_STATES:
+            add_to_total(session, Total.JOB_ENDS, target, job.failure_reason or "")
+            announce_end(session, job, at or utc_now())
     return job
 
 

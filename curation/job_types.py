@@ -1,5 +1,6 @@
 """The values that pass between a job's row and those who change or run it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -17,6 +18,8 @@ class FailureReason(StrEnum):
     NON_FINITE = "NON_FINITE"
     MAX_RUNTIME_EXCEEDED = "MAX_RUNTIME_EXCEEDED"
     DATASET_MISSING = "DATASET_MISSING"
+    STORAGE_FULL = "STORAGE_FULL"
+    STALLED = "STALLED"
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
@@ -34,6 +37,19 @@ class EventKind(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     RETRIED = "retried"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The request that asked for a run, to which its log lines and spans are tied.
+
+    Attributes:
+        request_id: The request's id in the API's log, or None.
+        trace_parent: Its span as a W3C traceparent, or None where nothing is traced.
+    """
+
+    request_id: str | None = None
+    trace_parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,7 @@ class Claim:
         config: The resolved settings.
         seed: Seed of every random choice.
         max_runtime_seconds: Longest run.
+        origin: The request that asked for the run.
     """
 
     job_id: JobId
@@ -80,6 +97,7 @@ class Claim:
     config: dict[str, Any]  # JSON values of a validated config.
     seed: int
     max_runtime_seconds: int
+    origin: Origin = Origin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +122,7 @@ class Progress:
         total_steps: Steps of this phase, or None.
         eta_seconds: Estimated time to the end, or None.
         device: What the run computes on, or None.
+        seconds_by_phase: What this attempt has spent in each phase so far, or None.
     """
 
     phase: str
@@ -112,6 +131,7 @@ class Progress:
     total_steps: int | None = None
     eta_seconds: float | None = None
     device: str | None = None
+    seconds_by_phase: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,40 +2,45 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from curation import partitions
+from curation.attempt_ends import (
+    fail_job,
+    lose_job,
+    mark_cancelled,
+    release_job,
+    succeed_job,
+)
 from curation.errors import ConflictError, InvalidInputError
 from curation.identifiers import JobId, WorkspaceId, new_id
 from curation.job_claims import (
     claim_job,
     claim_next_job,
-    fail_job,
     heartbeat,
-    lose_job,
-    mark_cancelled,
+    held_back_job,
     record_progress,
     register_checkpoint,
-    release_job,
-    succeed_job,
 )
-from curation.job_config import resolve_job_config
 from curation.job_queries import (
     CheckpointRef,
     get_job,
     job_events,
+    job_not_found,
+    jobs_of_ids,
     list_jobs,
     newest_checkpoint,
-    queue_position,
+    queue_positions,
 )
 from curation.job_requests import (
     JobRequest,
     ScoreRequest,
-    check_datasets,
+    check_job_request,
     check_scorable,
+    checked_runtime,
     request_hash,
 )
 from curation.job_transitions import TRANSITIONS, change_state, record_event
@@ -46,10 +51,20 @@ from curation.job_types import (
     Failure,
     FailureReason,
     Heartbeat,
+    Origin,
     Progress,
 )
-from curation.models import FINAL_STATES, Checkpoint, IdempotencyKey, Job, JobObject, JobState
+from curation.models import (
+    FINAL_STATES,
+    Checkpoint,
+    Dataset,
+    IdempotencyKey,
+    Job,
+    JobObject,
+    JobState,
+)
 from curation.object_rows import OrphanedObject, forget_unnamed
+from curation.quotas import check_queued_jobs
 from curation.selectors import get_selector
 from curation.settings import CurationSettings
 
@@ -64,6 +79,7 @@ __all__ = [
     "FailureReason",
     "Heartbeat",
     "JobRequest",
+    "Origin",
     "Progress",
     "ScoreRequest",
     "cancel_job",
@@ -75,12 +91,15 @@ __all__ = [
     "fail_job",
     "get_job",
     "heartbeat",
+    "held_back_job",
     "job_events",
+    "job_not_found",
+    "jobs_of_ids",
     "list_jobs",
     "lose_job",
     "mark_cancelled",
     "newest_checkpoint",
-    "queue_position",
+    "queue_positions",
     "record_progress",
     "register_checkpoint",
     "release_job",
@@ -89,8 +108,8 @@ __all__ = [
 ]
 
 _MAX_IDEMPOTENCY_KEY_LENGTH = 255
-_MAX_SEED = 2**63 - 1
 _DROP_WAIT_SECONDS = 5.0
+_NO_ORIGIN = Origin()
 SELECTOR_METHOD = "selector"
 """Method of a job whose scores a selector makes."""
 
@@ -103,6 +122,7 @@ def create_job(  # noqa: PLR0913 - the request, and what the installation adds t
     settings: CurationSettings,
     now: datetime,
     idempotency_key: str | None = None,
+    origin: Origin = _NO_ORIGIN,
 ) -> CreatedJob:
     """Return a new queued job, or the one that an equal request made before.
 
@@ -114,10 +134,12 @@ def create_job(  # noqa: PLR0913 - the request, and what the installation adds t
         now: The time of creation.
         idempotency_key: The client's word for this request; a second request with the same word
             gets the same job.
+        origin: The request that the run's log lines and spans are tied to.
 
     Raises:
         InvalidInputError: The datasets do not fit, or a setting is unknown or out of range.
         ConflictError: The key was used for another request.
+        QuotaExceededError: As many jobs of the workspace wait as may.
     """
     job_id = JobId(new_id())
     if idempotency_key is not None:
@@ -131,7 +153,7 @@ def create_job(  # noqa: PLR0913 - the request, and what the installation adds t
         )
         if earlier is not None:
             return CreatedJob(get_job(session, workspace_id, earlier), is_new=False)
-    check_datasets(session, workspace_id, request)
+    checked = check_job_request(session, workspace_id, request, settings)
     job = Job(
         id=job_id,
         workspace_id=workspace_id,
@@ -139,11 +161,11 @@ def create_job(  # noqa: PLR0913 - the request, and what the installation adds t
         reference_id=request.reference_id,
         test_id=request.test_id,
         method=request.method,
-        config=resolve_job_config(request.method, request.config),
-        seed=_checked_seed(request.seed),
-        max_runtime_seconds=_checked_runtime(request.max_runtime_seconds, settings),
+        config=checked.config,
+        seed=request.seed,
+        max_runtime_seconds=checked.max_runtime_seconds,
     )
-    return _queue(session, job, settings, now)
+    return _queue(session, job, settings, origin, now)
 
 
 def create_score_job(  # noqa: PLR0913 - the request, and what the installation adds to it.
@@ -154,6 +176,7 @@ def create_score_job(  # noqa: PLR0913 - the request, and what the installation 
     settings: CurationSettings,
     now: datetime,
     idempotency_key: str | None = None,
+    origin: Origin = _NO_ORIGIN,
 ) -> CreatedJob:
     """Return a new queued job that scores a dataset by a selector, or an equal request's.
 
@@ -166,6 +189,7 @@ def create_score_job(  # noqa: PLR0913 - the request, and what the installation 
         settings: Limits and defaults of the installation.
         now: The time of creation.
         idempotency_key: The client's word for this request, as in `create_job`.
+        origin: The request that the run's log lines and spans are tied to.
 
     Raises:
         NotFoundError: There is no such selector.
@@ -195,9 +219,9 @@ def create_score_job(  # noqa: PLR0913 - the request, and what the installation 
         method=SELECTOR_METHOD,
         config={},
         seed=0,
-        max_runtime_seconds=_checked_runtime(request.max_runtime_seconds, settings),
+        max_runtime_seconds=checked_runtime(request.max_runtime_seconds, settings),
     )
-    return _queue(session, job, settings, now)
+    return _queue(session, job, settings, origin, now)
 
 
 def cancel_job(session: Session, workspace_id: WorkspaceId, job_id: JobId, now: datetime) -> Job:
@@ -236,10 +260,18 @@ def cancel_job(session: Session, workspace_id: WorkspaceId, job_id: JobId, now: 
     return changed
 
 
-def retry_job(session: Session, workspace_id: WorkspaceId, job_id: JobId, now: datetime) -> Job:
+def retry_job(
+    session: Session,
+    workspace_id: WorkspaceId,
+    job_id: JobId,
+    now: datetime,
+    *,
+    origin: Origin = _NO_ORIGIN,
+) -> Job:
     """Queue a failed or cancelled job again, with all its attempts, and return it.
 
-    It goes on from its newest checkpoint. The caller rings after the commit.
+    It goes on from its newest checkpoint, and its next run is tied to this request. The caller
+    rings after the commit.
 
     Raises:
         NotFoundError: There is no such job.
@@ -252,7 +284,10 @@ def retry_job(session: Session, workspace_id: WorkspaceId, job_id: JobId, now: d
         EventKind.RETRIED,
         Job.id == job_id,
         Job.state.in_([JobState.FAILED, JobState.CANCELLED]),
+        data=_said_of(origin),
         at=now,
+        request_id=origin.request_id,
+        trace_parent=origin.trace_parent,
         attempt=0,
         last_rung_at=func.now(),
         ring_count=0,
@@ -301,7 +336,9 @@ def delete_job(session: Session, workspace_id: WorkspaceId, job_id: JobId) -> li
     return forget_unnamed(session, digests)
 
 
-def _queue(session: Session, job: Job, settings: CurationSettings, now: datetime) -> CreatedJob:
+def _queue(
+    session: Session, job: Job, settings: CurationSettings, origin: Origin, now: datetime
+) -> CreatedJob:
     job.state = JobState.QUEUED
     job.attempt = 0
     job.max_attempts = settings.max_attempts
@@ -311,11 +348,26 @@ def _queue(session: Session, job: Job, settings: CurationSettings, now: datetime
     # The sweep counts from here, by the database's clock.
     job.last_rung_at = session.scalars(select(func.now())).one()
     job.created_at = now
+    job.request_id = origin.request_id
+    job.trace_parent = origin.trace_parent
     session.add(job)
     session.flush()
     session.refresh(job)
-    record_event(session, JobId(job.id), EventKind.CREATED, {}, now)
+    # This holds the workspace's row, so that two jobs do not wait for each other's datasets.
+    check_queued_jobs(session, WorkspaceId(job.workspace_id), settings)
+    session.execute(
+        update(Dataset)
+        .where(Dataset.id.in_([job.synthetic_id, job.reference_id, job.test_id]))
+        .values(last_used_at=now),
+        execution_options={"synchronize_session": False},
+    )
+    record_event(session, JobId(job.id), EventKind.CREATED, _said_of(origin), now)
     return CreatedJob(job, is_new=True)
+
+
+def _said_of(origin: Origin) -> dict[str, str]:
+    """Return what an event tells of the request that caused it."""
+    return {} if origin.request_id is None else {"request_id": origin.request_id}
 
 
 def _win_key(  # noqa: PLR0913 - a row's columns.
@@ -356,28 +408,3 @@ def _win_key(  # noqa: PLR0913 - a row's columns.
             cure="Use a fresh key for each new request.",
         )
     return JobId(earlier.job_id)
-
-
-def _checked_seed(seed: int) -> int:
-    if not 0 <= seed <= _MAX_SEED:
-        raise InvalidInputError(
-            "OUT_OF_RANGE",
-            f"The seed has to lie between 0 and {_MAX_SEED}.",
-            field="seed",
-            cure="Choose another seed.",
-        )
-    return seed
-
-
-def _checked_runtime(seconds: int | None, settings: CurationSettings) -> int:
-    longest = settings.max_runtime_seconds
-    if seconds is None:
-        return longest
-    if not 0 < seconds <= longest:
-        raise InvalidInputError(
-            "OUT_OF_RANGE",
-            f"max_runtime_seconds has to lie between 1 and {longest}.",
-            field="max_runtime_seconds",
-            cure="Leave it out to take the installation's limit.",
-        )
-    return seconds

@@ -1,18 +1,21 @@
-"""The file formats of manifests, each written batch by batch."""
+"""Manifests as tables and as arrays of ids, each written batch by batch."""
 
-import csv
 import json
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Sequence
-from enum import StrEnum
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from curation.csv_lines import csv_lines
+from curation.errors import InvalidInputError
+from curation.json_lines import json_lines
+from curation.manifest_formats import TableFormat
 
 LABEL_NAME = "label_name"
 
@@ -34,20 +37,8 @@ _VALUE_NAMES = {
     pa.float64(): "float64",
     pa.bool_(): "bool",
 }
-# What spreadsheets and readers of tables take for a number or for a missing value.
-_NUMBER = re.compile(r"\s*[+-]?(\d[\d_,]*\.?\d*|\.\d+)([eE][+-]?\d+)?%?\s*")
-_MISSING = frozenset(
-    {"", "na", "n/a", "nan", "-nan", "null", "none", "inf", "-inf", "infinity", "true", "false"}
-)
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-class ManifestFormat(StrEnum):
-    """The format of a manifest."""
-
-    PARQUET = "parquet"
-    JSONL = "jsonl"
-    CSV = "csv"
+# What an array of ids may take, where one long id widens every cell.
+MAX_ID_ARRAY_BYTES = 4 << 30
 
 
 class ManifestFile(ABC):
@@ -92,10 +83,10 @@ def free_name(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def open_manifest(
-    path: Path, file_format: ManifestFormat, schema: pa.Schema, class_names: Sequence[str]
+def open_table(
+    path: Path, file_format: TableFormat, schema: pa.Schema, class_names: Sequence[str]
 ) -> ManifestFile:
-    """Return a new manifest file, to be used as a context.
+    """Return a new table, to be used as a context.
 
     JSONL and CSV have no place for class names in a schema, so their rows carry `label_name`.
 
@@ -106,26 +97,24 @@ def open_manifest(
         class_names: Names of the classes, by label.
     """
     match file_format:
-        case ManifestFormat.PARQUET:
+        case TableFormat.PARQUET:
             return _ParquetManifest(path, schema)
-        case ManifestFormat.JSONL:
+        case TableFormat.JSONL:
             return _JsonlManifest(path, class_names)
-        case ManifestFormat.CSV:
+        case TableFormat.CSV:
             return _CsvManifest(path, schema, class_names)
 
 
-def csv_id(value: str) -> str:
-    """Return an id that no reader of tables takes for a number or a missing value."""
-    if _NUMBER.fullmatch(value) or value.strip().lower() in _MISSING:
-        return f"id:{value}"
-    return csv_text(value)
+def open_id_array(path: Path) -> ManifestFile:
+    """Return a new file of ids that `numpy.load` reads without pickle, to be used as a context."""
+    return _IdArray(path)
 
 
-def csv_text(value: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    if value.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(value):
-        return f"'{value}"
-    return value
+def plain_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:  # JSON values.
+    """Yield a batch's rows as JSON objects; numbers that are not finite are None."""
+    columns = [_plain_values(column) for column in batch.columns]
+    for values in zip(*columns, strict=True):
+        yield dict(zip(batch.schema.names, values, strict=True))
 
 
 @final
@@ -143,16 +132,11 @@ class _ParquetManifest(ManifestFile):
 @final
 class _JsonlManifest(ManifestFile):
     def __init__(self, path: Path, class_names: Sequence[str]) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="\n")
+        self._file = path.open("wb")
         self._class_names = class_names
 
     def write(self, batch: pa.RecordBatch) -> None:
-        columns = _text_columns(batch, self._class_names)
-        names = tuple(columns)
-        for values in zip(*columns.values(), strict=True):
-            row = dict(zip(names, values, strict=True))
-            self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False))
-            self._file.write("\n")
+        self._file.write(json_lines(_with_label_names(batch, self._class_names)))
 
     def close(self) -> None:
         self._file.close()
@@ -161,22 +145,58 @@ class _JsonlManifest(ManifestFile):
 @final
 class _CsvManifest(ManifestFile):
     def __init__(self, path: Path, schema: pa.Schema, class_names: Sequence[str]) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._file = path.open("wb")
         self._class_names = class_names
-        empty = pa.RecordBatch.from_pylist([], schema=schema)
-        self._writer.writerow([csv_text(name) for name in _text_columns(empty, class_names)])
+        named = _with_label_names(pa.RecordBatch.from_pylist([], schema=schema), class_names)
+        names = named.schema.names
+        header = pa.RecordBatch.from_arrays([pa.array([name]) for name in names], names=names)
+        self._file.write(csv_lines(header, id_name=None))
 
     def write(self, batch: pa.RecordBatch) -> None:
-        columns = _text_columns(batch, self._class_names)
-        cells = [
-            _cells(values, csv_id if name == "sample_id" else csv_text)
-            for name, values in columns.items()
-        ]
-        self._writer.writerows(zip(*cells, strict=True))
+        named = _with_label_names(batch, self._class_names)
+        self._file.write(csv_lines(named, id_name="sample_id"))
 
     def close(self) -> None:
         self._file.close()
+
+
+@final
+class _IdArray(ManifestFile):
+    """Every cell of the array is as wide as the longest id, so ids wait in a file until the end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._draft = path.with_name(f"{path.name}.draft")
+        self._schema = pa.schema([pa.field("sample_id", pa.string())])
+        self._writer = pa.ipc.new_stream(self._draft, self._schema)
+        self._count = 0
+        self._width = 1
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        ids = batch.column("sample_id")
+        if not len(ids):
+            return
+        self._writer.write_batch(pa.RecordBatch.from_arrays([ids], schema=self._schema))
+        self._count += len(ids)
+        self._width = max(self._width, pc.max(pc.utf8_length(ids)).as_py())
+
+    def close(self) -> None:
+        self._writer.close()
+        cell = np.dtype(f"<U{self._width}")
+        if self._count * cell.itemsize > MAX_ID_ARRAY_BYTES:
+            raise InvalidInputError(
+                "IDS_TOO_LONG",
+                "As an array of equal cells the ids would take more than"
+                f" {MAX_ID_ARRAY_BYTES >> 30} GiB.",
+                field="format",
+                cure="Take parquet, which stores each id at its own length.",
+            )
+        with self._path.open("wb") as file, pa.ipc.open_stream(self._draft) as ids:
+            header = {"descr": cell.str, "fortran_order": False, "shape": (self._count,)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for batch in ids:
+                file.write(np.array(batch.column(0).to_pylist(), dtype=cell).tobytes())
+        self._draft.unlink()
 
 
 def _feature(field: pa.Field, class_names: Sequence[str]) -> dict[str, Any]:  # JSON values.
@@ -185,17 +205,12 @@ def _feature(field: pa.Field, class_names: Sequence[str]) -> dict[str, Any]:  # 
     return {"dtype": _VALUE_NAMES[field.type], "_type": "Value"}
 
 
-def _text_columns(
-    batch: pa.RecordBatch, class_names: Sequence[str]
-) -> dict[str, list[Any]]:  # Any: strings, numbers, booleans and None, by column.
-    columns: dict[str, list[Any]] = {}  # The same.
-    taken = set(batch.schema.names)
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        columns[name] = _plain_values(column)
-        if name == "label":
-            labels = columns[name]
-            columns[free_name(LABEL_NAME, taken)] = [class_names[label] for label in labels]
-    return columns
+def _with_label_names(batch: pa.RecordBatch, class_names: Sequence[str]) -> pa.RecordBatch:
+    """Return rows that also tell each label's name, beside the label."""
+    place = batch.schema.get_field_index("label") + 1
+    name = free_name(LABEL_NAME, batch.schema.names)
+    names = pa.array(class_names, pa.string()).take(batch.column("label"))
+    return batch.add_column(place, name, names)
 
 
 def _plain_values(column: pa.Array) -> list[Any]:  # Any: what the column's type holds.
@@ -208,7 +223,3 @@ def _plain_values(column: pa.Array) -> list[Any]:  # Any: what the column's type
         ]
     values: list[Any] = column.to_pylist()  # The same.
     return values
-
-
-def _cells(values: Iterable[Any], text: Callable[[str], str]) -> list[Any]:  # Any: CSV cells.
-    return [text(value) if isinstance(value, str) else value for value in values]

@@ -17,6 +17,14 @@ LibraryModel = Annotated[
         examples=["timm:resnet18", "sentence_transformers:intfloat/e5-small-v2"],
     ),
 ]
+ImageNetwork = Annotated[
+    str,
+    Field(
+        pattern=r"^timm:[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$",
+        max_length=140,
+        examples=["timm:resnet18"],
+    ),
+]
 BaselineName = Literal[
     "random",
     "el2n",
@@ -63,13 +71,17 @@ class PipelineSettings(BaseModel):
         description="Space for position features; auto takes the view in which the reference set"
         " predicts itself best.",
     )
-    classifier: Literal["auto", "linear", "mlp", "cnn", "resnet20"] = Field(
-        "auto", description="Model to train; auto takes a small network on the encoding."
+    classifier: (
+        Literal["auto", "linear", "mlp", "cnn", "resnet20", "efficientnet_lite0"] | ImageNetwork
+    ) = Field(
+        "auto",
+        description="Model to train; auto takes a small network on the encoding. efficientnet_lite0"
+        " and networks of timm start from their pretrained weights.",
     )
     classifier_learning_rate: Annotated[float, Field(ge=1e-8, le=10.0)] | Auto = Field(
         "auto",
-        description="Learning rate of the classifier; auto takes 0.1, and 0.01 for the"
-        " convolutional networks.",
+        description="Learning rate of the classifier; auto takes 0.1, 0.01 for the convolutional"
+        " networks and 0.003 for pretrained ones.",
         json_schema_extra=_symbol("η"),
     )
     momentum: float = Field(
@@ -84,8 +96,13 @@ class PipelineSettings(BaseModel):
         ge=0.0,
         le=1.0,
         description="Weight decay of the classifier; heads decay 100 and networks 200 times as"
-        " much while scores are learned.",
+        " much while scores are learned, but for pretrained ones.",
         json_schema_extra=_symbol("λ"),
+    )
+    augmentation: Literal["none", "shift", "shift_flip", "affine", "affine_flip"] = Field(
+        "none",
+        description="How the images of every training batch are varied: moved (shift), also turned"
+        " (affine), mirrored (flip); only networks on images can be trained so.",
     )
     evaluate: bool = Field(True, description="Whether to measure the before and after table.")
     evaluation_seeds: int = Field(
@@ -114,19 +131,19 @@ class TrainerSettings(PipelineSettings):
     alignment: Literal["auto", "head", "exact", "finite_difference"] = Field(
         "auto",
         description="Estimator of gradient alignment; auto takes the last layer's closed form for"
-        " heads and the exact one for the convolutional networks.",
+        " heads and the exact one for networks on images.",
         json_schema_extra=_symbol("a_i"),
     )
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = Field(
         "auto",
-        description="Training steps of the weighting run; auto takes 250, and 300 for the"
-        " convolutional networks.",
+        description="Training steps of the weighting run; auto takes 250, 300 for the"
+        " convolutional networks and 100 for pretrained ones.",
         json_schema_extra=_symbol("T"),
     )
     batch_size: Annotated[int, Field(ge=2, le=1_048_576)] | Auto = Field(
         "auto",
-        description="Samples in a training batch; auto starts with at most 256 and lets the"
-        " gradient's noise choose up to four times as many.",
+        description="Samples in a training batch; auto starts with at most 256, or 64 for"
+        " pretrained networks, and lets the gradient's noise choose up to four times as many.",
         json_schema_extra=_symbol("N"),
     )
     micro_batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
@@ -169,6 +186,11 @@ class TrainerSettings(PipelineSettings):
         description="Whether the classifier computes in bfloat16 while scores are learned; only a"
         " CUDA GPU does.",
     )
+    compile: bool = Field(
+        False,
+        description="Whether the classifier runs as compiled code while scores are learned; a"
+        " worker without a compiler runs it as it is, and the report says so.",
+    )
 
 
 class MtsSettings(TrainerSettings):
@@ -178,7 +200,7 @@ class MtsSettings(TrainerSettings):
 
 
 class WinnowSettings(TrainerSettings):
-    """The default: weights of MTS times the support of the labels by reference set and pool."""
+    """The default: weights of MTS joined with the support of labels by reference set and pool."""
 
     model_config = ConfigDict(title="winnow")
 
@@ -186,8 +208,23 @@ class WinnowSettings(TrainerSettings):
         2.0,
         ge=0.0,
         le=16.0,
-        description="Power of the label's support in the score; 0 leaves the weights of MTS alone.",
+        description="Power of the label's support in the score.",
         json_schema_extra=_symbol("γ"),
+    )
+    meta_sharpness: float = Field(
+        0.5,
+        ge=0.0,
+        le=16.0,
+        description="Power of the meta-network's weight in the score.",
+        json_schema_extra=_symbol("α"),
+    )
+    full_sharpness_noise: float = Field(
+        0.1,
+        ge=0.0,
+        le=1.0,
+        description="Estimated share of wrong labels from which on scores are as sharp as the"
+        " powers say; with fewer they are flatter in proportion. 0 never flattens them.",
+        json_schema_extra=_symbol("ε₀"),
     )
     cleaning_rounds: int = Field(
         4,
@@ -217,13 +254,14 @@ class TessSettings(PipelineSettings):
 
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = Field(
         "auto",
-        description="Training steps of either classifier; auto takes 250, and 300 for the"
-        " convolutional networks.",
+        description="Training steps of either classifier; auto takes 250, 300 for the"
+        " convolutional networks and 100 for pretrained ones.",
         json_schema_extra=_symbol("T"),
     )
     batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | Auto = Field(
         "auto",
-        description="Pool samples in a batch; auto takes 256, or the whole of a smaller pool.",
+        description="Pool samples in a batch; auto takes 256, 64 for pretrained networks, or the"
+        " whole of a smaller pool.",
         json_schema_extra=_symbol("N"),
     )
     micro_batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
@@ -253,6 +291,11 @@ class TessSettings(PipelineSettings):
     )
     use_autocast: bool = Field(
         False, description="Whether the classifiers compute in bfloat16; only a CUDA GPU does."
+    )
+    compile: bool = Field(
+        False,
+        description="Whether the classifiers run as compiled code; a worker without a compiler runs"
+        " them as they are, and the report says so.",
     )
 
 

@@ -1,25 +1,63 @@
 """Rows for stored objects: what a row names stays, what none names goes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
+from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, Engine, delete, exists, false, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
-from curation.models import Checkpoint, Dataset, JobObject, ObjectRow, Selector
+from curation.database import unit_of_work
+from curation.models import (
+    Checkpoint,
+    Dataset,
+    Job,
+    JobObject,
+    JobState,
+    ObjectRow,
+    Selector,
+    UploadPart,
+)
 from curation.objects import ObjectStore, StoredObject
 
 _log = structlog.get_logger(__name__)
 
-_REFERENCES: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | None]] = (
-    Dataset.content_digest,
-    Dataset.samples_digest,
-    Checkpoint.digest,
-    JobObject.digest,
-    Selector.digest,
+_DIGESTS_AT_ONCE = 1000
+
+
+def is_outdated_checkpoint() -> ColumnElement[bool]:
+    """Return the condition that no attempt will ever go on from a checkpoint."""
+    newer = aliased(Checkpoint)
+    is_superseded = exists().where(
+        newer.job_id == Checkpoint.job_id,
+        tuple_(newer.fencing_token, newer.ordinal)
+        > tuple_(Checkpoint.fencing_token, Checkpoint.ordinal),
+    )
+    is_of_success = exists().where(Job.id == Checkpoint.job_id, Job.state == JobState.SUCCEEDED)
+    return or_(is_superseded, is_of_success)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """A column that names objects, whose they are, and when the row is only waiting to go."""
+
+    word: str
+    owner: InstrumentedAttribute[UUID]
+    digest: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
+    is_outdated: Callable[[], ColumnElement[bool]] = false
+
+
+_REFERENCES: Sequence[_Reference] = (
+    _Reference("content of dataset", Dataset.id, Dataset.content_digest),
+    _Reference("samples of dataset", Dataset.id, Dataset.samples_digest),
+    _Reference("part of the upload of dataset", UploadPart.dataset_id, UploadPart.digest),
+    _Reference("checkpoint of job", Checkpoint.job_id, Checkpoint.digest, is_outdated_checkpoint),
+    _Reference("result of job", JobObject.job_id, JobObject.digest),
+    _Reference("selector", Selector.id, Selector.digest),
 )
 
 
@@ -101,10 +139,46 @@ def known_digests(session: Session, digests: Sequence[str]) -> set[str]:
     return set(session.scalars(select(ObjectRow.digest).where(ObjectRow.digest.in_(digests))))
 
 
+def unknown_digests(
+    engine: Engine, store: ObjectStore, *, written_before: datetime
+) -> Iterator[str]:
+    """Yield the digests of files that have no row.
+
+    Args:
+        engine: The database.
+        store: Where files lie.
+        written_before: Pass over files that were put at this time or later: a row may be on its
+            way.
+    """
+    found = store.list_digests(written_before=written_before)
+    while digests := list(islice(found, _DIGESTS_AT_ONCE)):
+        with unit_of_work(engine) as session:
+            known = known_digests(session, digests)
+        yield from (digest for digest in digests if digest not in known)
+
+
+def naming_columns() -> list[ColumnElement[str] | ColumnElement[str | None]]:
+    """Return the columns that name objects; what none of them holds, the sweep removes."""
+    return [reference.digest.expression for reference in _REFERENCES]
+
+
+def names_of(session: Session, digest: str) -> list[str]:
+    """Return in words what needs an object, such as `content of dataset` and its id."""
+    return [
+        f"{reference.word} {owner}"
+        for reference in _REFERENCES
+        for owner in session.scalars(
+            select(reference.owner)
+            .where(reference.digest == digest, ~reference.is_outdated())
+            .order_by(reference.owner)
+        )
+    ]
+
+
 def _is_named() -> ColumnElement[bool]:
     return or_(
         *(
-            exists().where(reference == ObjectRow.digest).correlate(ObjectRow)
+            exists().where(reference.digest == ObjectRow.digest).correlate(ObjectRow)
             for reference in _REFERENCES
         )
     )

@@ -1,5 +1,6 @@
 """The object store: immutable files named by the SHA-256 of their content."""
 
+import errno
 import hashlib
 import os
 import re
@@ -10,11 +11,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
-from urllib.parse import unquote, urlsplit
+from typing import IO, BinaryIO, Protocol, Self
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+from curation.errors import StorageFullError
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+"""What a SHA-256 looks like as text."""
+
 _COPY_BYTES = 1 << 20
+_FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +39,30 @@ class ObjectMissingError(LookupError):
     """The store holds no object of this digest."""
 
 
+class StoreUnavailableError(OSError):
+    """The store does not answer, or refuses, for a reason that is none of the user's."""
+
+
 class ObjectWriter(Protocol):
     """A file on its way into the store."""
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was written so far, 64 lower-case hexadecimal digits."""
+
     def write(self, data: bytes) -> int:
-        """Append bytes and return their number."""
+        """Append bytes and return their number.
+
+        Raises:
+            StorageFullError: The store has no room for them.
+        """
 
     def finish(self) -> StoredObject:
-        """Make the file durable and visible under its digest, and return its reference."""
+        """Make the file durable and visible under its digest, and return its reference.
+
+        Raises:
+            StorageFullError: The store has no room for the rest of it.
+        """
 
 
 class ObjectStore(Protocol):
@@ -88,15 +109,23 @@ class ObjectStore(Protocol):
     def remove_unfinished(self, *, written_before: datetime) -> int:
         """Remove what broken uploads left behind, and return the number of files."""
 
+    def download_url(self, digest: str, *, seconds: float) -> str | None:
+        """Return an address from which anybody who has it may read the object for a while.
 
-class _LocalWriter:
-    """Writes to a temporary file and hashes on the way."""
+        None where the store gives its files to this process alone.
+        """
 
-    def __init__(self, store: "LocalObjectStore") -> None:
-        self._store = store
-        descriptor, name = tempfile.mkstemp(dir=store.unfinished_folder)
-        self._file = os.fdopen(descriptor, "wb")
-        self._path = Path(name)
+
+class HashingFile:
+    """An open file that hashes what is written to it; both kinds of store write through one."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """Take over a new file, which is closed with the context.
+
+        Args:
+            file: Open for writing.
+        """
+        self._file = file
         self._hash = hashlib.sha256()
         self._size_bytes = 0
 
@@ -109,20 +138,54 @@ class _LocalWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+        # A full disk refuses the rest of the buffer once more, and nobody needs it.
+        with suppress(OSError):
+            self._file.close()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was written so far."""
+        return self._hash.hexdigest()
 
     def write(self, data: bytes) -> int:
+        """Append bytes and return their number, or raise StorageFullError."""
         self._hash.update(data)
         self._size_bytes += len(data)
-        return self._file.write(data)
+        with told_when_full():
+            return self._file.write(data)
+
+    def flush(self) -> StoredObject:
+        """Empty the buffer and return what the file is, or raise StorageFullError."""
+        with told_when_full():
+            self._file.flush()
+        return StoredObject(self.digest, self._size_bytes)
+
+
+class _LocalWriter(HashingFile):
+    """Writes to a temporary file of the store's own folder."""
+
+    def __init__(self, store: "LocalObjectStore") -> None:
+        self._store = store
+        with told_when_full():
+            descriptor, name = tempfile.mkstemp(dir=store.unfinished_folder)
+        self._path = Path(name)
+        super().__init__(os.fdopen(descriptor, "wb"))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._path.unlink(missing_ok=True)
 
     def finish(self) -> StoredObject:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        stored = StoredObject(self._hash.hexdigest(), self._size_bytes)
-        self._store.adopt(self._path, stored.digest)
+        stored = self.flush()
+        with told_when_full():
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._store.adopt(self._path, stored.digest)
         return stored
 
 
@@ -213,7 +276,7 @@ class LocalObjectStore:
             if folder == self.unfinished_folder or not folder.is_dir():
                 continue
             for path in folder.iterdir():
-                if _DIGEST.fullmatch(path.name) and _is_older(path, written_before):
+                if DIGEST.fullmatch(path.name) and _is_older(path, written_before):
                     yield path.name
 
     def remove_unfinished(self, *, written_before: datetime) -> int:
@@ -225,27 +288,44 @@ class LocalObjectStore:
                 removed += 1
         return removed
 
+    def download_url(self, digest: str, *, seconds: float) -> str | None:  # noqa: ARG002 - Of the protocol.
+        """Return None: a folder has no address."""
+        return None
+
     def _path(self, digest: str) -> Path:
-        if not _DIGEST.fullmatch(digest):
+        if not DIGEST.fullmatch(digest):
             raise ValueError(f"not a SHA-256 digest: {digest!r}")
         # Two hundred and fifty-six folders keep each listing short.
         return self._root / digest[:2] / digest
 
 
-def open_object_store(url: str) -> ObjectStore:
-    """Return the store that an address names.
-
-    Args:
-        url: `file:///absolute/path`.
+@contextmanager
+def told_when_full() -> Iterator[None]:
+    """Turn the system's word for a full disk into the domain's.
 
     Raises:
-        ValueError: The address is of no known kind.
+        StorageFullError: The disk is full or a quota is used up.
     """
-    parts = urlsplit(url)
-    path = unquote(parts.path)
-    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not path.startswith("/"):
-        raise ValueError(f"an object store's address is file:///absolute/path, not {url!r}")
-    return LocalObjectStore(Path(path))
+    try:
+        yield
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        raise storage_full() from error
+
+
+def storage_full() -> StorageFullError:
+    """Return the error that tells a user of a full disk."""
+    return StorageFullError(
+        "STORAGE_FULL",
+        "There is no room left where files are stored.",
+        cure="Try again once the operator has made room.",
+    )
+
+
+def is_full_disk(error: OSError) -> bool:
+    """Return whether a disk or a quota had no room left."""
+    return error.errno in _FULL_DISK
 
 
 def _written_at(path: Path) -> datetime:

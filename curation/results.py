@@ -16,10 +16,11 @@ from sqlalchemy import Engine, Select, select, text
 from sqlalchemy.orm import Session
 
 from curation import partitions
+from curation.attempt_ends import succeed_job
 from curation.database import unit_of_work
 from curation.errors import ClaimLostError, ConflictError, NotFoundError
 from curation.identifiers import JobId
-from curation.job_claims import holds_claim, succeed_job
+from curation.job_claims import holds_claim
 from curation.job_types import Claim
 from curation.models import Job, JobObject, JobState, Report, SampleWeight, Trace
 from curation.object_rows import record_object
@@ -193,6 +194,7 @@ def finish_job(  # noqa: PLR0913 - every part of the result becomes visible toge
     report: Mapping[str, Any],  # JSON values, as interface.md lists them.
     objects: Mapping[str, StoredObject],
     selector: NewSelector | None = None,
+    seconds_by_phase: Mapping[str, float] | None = None,
     now: datetime,
 ) -> bool:
     """Make a run's results visible and its job succeeded, and return whether the claim held.
@@ -207,9 +209,17 @@ def finish_job(  # noqa: PLR0913 - every part of the result becomes visible toge
         report: The before-and-after table.
         objects: Files of the result by kind, complete in the object store.
         selector: What was distilled from the scores, or None.
+        seconds_by_phase: What the attempt spent in each phase, where known.
         now: The time.
     """
-    if not succeed_job(session, claim, sample_count=staged.row_count, now=now):
+    is_held = succeed_job(
+        session,
+        claim,
+        sample_count=staged.row_count,
+        seconds_by_phase=seconds_by_phase,
+        now=now,
+    )
+    if not is_held:
         return False
     partitions.attach(session, staged.table_name, claim.job_id)
     session.add_all(_trace_rows(claim.job_id, traces))
@@ -287,6 +297,12 @@ def weight_at(session: Session, job_id: JobId, position: int) -> WeightRow:
     if row is None:
         raise NotFoundError("SAMPLE_NOT_FOUND", f"There is no sample at position {position}.")
     return WeightRow(*row)
+
+
+def weights_at(session: Session, job_id: JobId, positions: Sequence[int]) -> dict[int, WeightRow]:
+    """Return the results of a few samples, by position."""
+    query = _weights_query(job_id).where(SampleWeight.position.in_(positions))
+    return {row.position: WeightRow(*row) for row in session.execute(query)}
 
 
 def iterate_weights(

@@ -1,6 +1,8 @@
 """What a row says about its sample beside the payload: class, name and source."""
 
 import math
+import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,8 @@ _DEFAULT_LABEL_COLUMN = "label"
 _DEFAULT_ID_COLUMN = "id"
 _MAX_LABEL_LENGTH = 200
 _MAX_ID_LENGTH = 1024
+# C0 and C1 controls, separators of lines, and what overrides, embeds or isolates a direction.
+_DECEIVING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class RowError(Exception):
@@ -102,19 +106,21 @@ def read_fields(row: Mapping[str, Any], columns: FieldColumns) -> RowFields:
 
 
 def class_name(value: Any, column: str) -> str:  # Any cell.
-    """Return the class that a cell names.
+    """Return the class that a cell names, its letters composed.
 
     Raises:
         RowError: The cell is empty, too long, or neither a text nor a whole number.
     """
     name = _plain_text(value)
-    if name is None:
+    if name is None or not is_plain_name(name):
         raise RowError("LABEL_INVALID", f"{shown(value)} is no name of a class.", column)
     if not name.strip():
         raise RowError("LABEL_MISSING", "The row has no label.", column)
     if len(name) > _MAX_LABEL_LENGTH:
         raise RowError("LABEL_INVALID", f"The label {shown(name)} is too long.", column)
-    return name
+    # One spelling for letters that can be written composed and decomposed: some systems decompose
+    # the names of folders, and classes are matched by name.
+    return unicodedata.normalize("NFC", name)
 
 
 def sample_name(value: Any, column: str) -> str:  # Any cell.
@@ -124,7 +130,7 @@ def sample_name(value: Any, column: str) -> str:  # Any cell.
         RowError: The cell is empty, too long, or neither a text nor a whole number.
     """
     name = _plain_text(value)
-    if name is None:
+    if name is None or not is_plain_name(name):
         raise RowError("ID_INVALID", f"{shown(value)} is no id.", column)
     if not name:
         raise RowError("ID_MISSING", "The row has no id.", column)
@@ -171,6 +177,15 @@ def _text_of_float(value: float) -> str | None:
     if math.isnan(value):
         return ""
     return str(int(value)) if value.is_integer() else None
+
+
+def is_plain_name(text: str) -> bool:
+    """Return whether a name shows as what it is.
+
+    Control characters forge lines of logs and command terminals, and characters that turn the
+    direction of writing make a name look like another.
+    """
+    return is_storable(text) and not _DECEIVING.search(text)
 
 
 def is_storable(text: str) -> bool:

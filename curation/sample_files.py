@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from curation.census import Census
 from curation.feature_columns import FeatureColumn
+from curation.thumbnails import thumbnails
 from curation.user_columns import ColumnKinds, typed_columns
 
 # A row group is what a reader holds in memory at once.
@@ -21,6 +22,7 @@ FEATURE_PREFIX = "feature:"
 IMAGE_COLUMN = "image"
 EMBEDDING_COLUMN = "embedding"
 TEXT_COLUMN = "text"
+THUMBNAIL_COLUMN = "thumbnail"
 _EXTRAS_COLUMN = "extras"
 
 _COMMON_FIELDS = (
@@ -138,6 +140,8 @@ class SampleFileWriter:
                 )
                 extras = rows.column(_EXTRAS_COLUMN).to_pylist()
                 arrays = rows.drop_columns([_EXTRAS_COLUMN]).columns
+                if IMAGE_COLUMN in self._schema.names:
+                    arrays.append(thumbnails(rows.column(IMAGE_COLUMN).combine_chunks()))
                 arrays += typed_columns(extras, types)
                 final_rows = pa.Table.from_arrays(arrays, schema=schema)
                 writer.write_table(final_rows, row_group_size=final_rows.num_rows)
@@ -159,6 +163,8 @@ class SampleFileWriter:
         self, types: Mapping[str, pa.DataType], prefix: str, class_names: Sequence[str]
     ) -> pa.Schema:
         known = [field for field in self._schema if field.name != _EXTRAS_COLUMN]
+        if IMAGE_COLUMN in self._schema.names:
+            known.append(pa.field(THUMBNAIL_COLUMN, pa.binary()))
         others = [pa.field(f"{prefix}{name}", kind) for name, kind in types.items()]
         return pa.schema(
             [*known, *others], metadata={"winnow": json.dumps({"class_names": list(class_names)})}
@@ -168,7 +174,7 @@ class SampleFileWriter:
 def _open_final(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     # Images are compressed already, and the digits of embeddings hardly repeat: to look for
     # repetition in them would be most of the work.
-    payloads = {IMAGE_COLUMN, EMBEDDING_COLUMN}
+    payloads = {IMAGE_COLUMN, THUMBNAIL_COLUMN, EMBEDDING_COLUMN}
     leaves = {name: _leaf(schema.field(name)) for name in schema.names}
     others = [leaves[name] for name in schema.names if name not in payloads]
     return pq.ParquetWriter(

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,9 +16,8 @@ from curation.errors import ConflictError, InvalidInputError, NotFoundError
 from curation.identifiers import JobId, SelectionId, WorkspaceId, new_id
 from curation.job_queries import get_job
 from curation.models import Selection
+from curation.pages import Place, newest_first
 from curation.results import ScoreColumns, require_results, score_columns
-
-MAX_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +182,7 @@ def list_selections(
     workspace_id: WorkspaceId,
     job_id: JobId,
     *,
-    after: tuple[datetime, UUID] | None = None,
+    after: Place | None = None,
     limit: int = 100,
 ) -> Sequence[Selection]:
     """Return the selections of a job, newest first.
@@ -201,10 +199,9 @@ def list_selections(
     """
     job = get_job(session, workspace_id, job_id)
     query = select(Selection).where(Selection.job_id == job.id)
-    if after is not None:
-        query = query.where(tuple_(Selection.created_at, Selection.id) < tuple_(*after))
-    query = query.order_by(Selection.created_at.desc(), Selection.id.desc())
-    return session.scalars(query.limit(min(limit, MAX_PAGE))).all()
+    return newest_first(
+        session, query, Selection.created_at, Selection.id, after=after, limit=limit
+    )
 
 
 def pack_bitmap(keep: NDArray[np.bool_]) -> bytes:

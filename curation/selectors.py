@@ -1,21 +1,21 @@
 """The rows of selectors: recorded with a job's results, listed, deleted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from curation.datasets import get_dataset
 from curation.errors import ConflictError, NotFoundError
+from curation.feature_columns import FeatureColumn, columns_to_json
 from curation.identifiers import SelectorId, WorkspaceId, new_id
 from curation.job_types import Claim
 from curation.models import FINAL_STATES, Job, Selector
 from curation.object_rows import OrphanedObject, forget_unnamed, record_object
 from curation.objects import StoredObject
-
-MAX_PAGE = 1000
+from curation.pages import Place, newest_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,12 @@ class NewSelector:
     Attributes:
         stored: Its file, complete in the object store.
         encoder: Name of the encoder that it reads samples by.
+        feature_columns: Columns of the tables that it reads; none where samples are no rows.
     """
 
     stored: StoredObject
     encoder: str
+    feature_columns: Sequence[FeatureColumn] | None = None
 
 
 def record_selector(
@@ -55,6 +57,7 @@ def record_selector(
             modality=pool.modality,
             input_shape=pool.input_shape,
             class_names=pool.class_names,
+            feature_columns=columns_to_json(selector.feature_columns),
             sample_count=sample_count,
             digest=selector.stored.digest,
             created_at=now,
@@ -95,7 +98,7 @@ def list_selectors(
     session: Session,
     workspace_id: WorkspaceId,
     *,
-    after: tuple[datetime, UUID] | None = None,
+    after: Place | None = None,
     limit: int = 50,
 ) -> list[Selector]:
     """Return selectors of a workspace, newest first.
@@ -107,10 +110,7 @@ def list_selectors(
         limit: Most rows to return.
     """
     query = select(Selector).where(Selector.workspace_id == workspace_id)
-    if after is not None:
-        query = query.where(tuple_(Selector.created_at, Selector.id) < tuple_(*after))
-    query = query.order_by(Selector.created_at.desc(), Selector.id.desc())
-    return list(session.scalars(query.limit(min(limit, MAX_PAGE))))
+    return newest_first(session, query, Selector.created_at, Selector.id, after=after, limit=limit)
 
 
 def delete_selector(

@@ -1,30 +1,32 @@
 """Housekeeping that makes every loss good: leases, messages, unfinished work and orphans."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 
 import structlog
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Engine,
     delete,
-    exists,
     func,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from curation import partitions
+from curation.attempt_ends import lose_job
 from curation.database import unit_of_work
+from curation.datasets import count_validation
 from curation.identifiers import DatasetId, JobId
-from curation.job_claims import expired_claims, lose_job
+from curation.job_claims import expired_claims
+from curation.job_types import Failure, FailureReason
 from curation.models import (
     CLAIMED_STATES,
     Checkpoint,
@@ -34,10 +36,17 @@ from curation.models import (
     JobState,
     MaintenanceMark,
 )
-from curation.object_rows import forget_unnamed, known_digests, remove_files
+from curation.object_rows import (
+    forget_unnamed,
+    is_outdated_checkpoint,
+    remove_files,
+    unknown_digests,
+)
 from curation.objects import ObjectStore
 from curation.partitions import ResultTable
+from curation.retention import remove_expired
 from curation.settings import CurationSettings
+from curation.webhook_deliveries import has_due_message
 
 # Any number that nothing else in the database uses.
 _SWEEP_LOCK = 7_241_550_083
@@ -45,10 +54,10 @@ _MAX_RINGS = 100
 # The wait between two rings of one job doubles this often at most.
 _MAX_DOUBLINGS = 3
 _DROP_WAIT_SECONDS = 1.0
-_DIGESTS_AT_ONCE = 1000
 _MAX_LOST = 100
 _ORPHANS = "orphan_objects"
 _UNFINISHED_AGE = timedelta(days=1)
+_SILENCE = Failure(FailureReason.WORKER_LOST, "The worker stopped reporting.")
 
 _log = structlog.get_logger(__name__)
 
@@ -61,17 +70,21 @@ class SweepReport:
         ran: False where another process swept at the same time.
         ring: Queued jobs whose message may be lost, oldest first.
         validate: Datasets whose validation may be lost.
+        has_due_webhooks: Whether messages to webhook endpoints wait to be sent.
         lost: Jobs whose runner's lease had expired.
         dropped_tables: Result tables that no claim will finish.
         removed_objects: Files that no row named any more, superseded checkpoints among them.
+        expired: Jobs, datasets and parts of uploads that were kept for long enough.
     """
 
     ran: bool = True
     ring: Sequence[JobId] = field(default_factory=list)
     validate: Sequence[DatasetId] = field(default_factory=list)
+    has_due_webhooks: bool = False
     lost: Sequence[JobId] = field(default_factory=list)
     dropped_tables: Sequence[str] = field(default_factory=list)
     removed_objects: int = 0
+    expired: int = 0
 
 
 def sweep(
@@ -79,8 +92,9 @@ def sweep(
 ) -> SweepReport:
     """Make good what was lost, and return what has to be rung.
 
-    At most one process sweeps at a time; the others return at once. Leases and rings are judged
-    by the database's clock.
+    At most one process sweeps at a time; the others return at once. One that hangs for a lease
+    keeps the others no longer from it: two sweeps at once do no harm, only work that is done
+    already. Leases and rings are judged by the database's clock.
 
     Args:
         engine: The database.
@@ -88,17 +102,38 @@ def sweep(
         settings: Leases, backoff and attempts.
         now: The time for everything else.
     """
+    with _sweep_lock(engine, settings.lease_seconds) as got_it:
+        return _sweep(engine, store, settings, now) if got_it else SweepReport(ran=False)
+
+
+@contextmanager
+def _sweep_lock(engine: Engine, seconds: float) -> Iterator[bool]:
     with engine.connect() as holder:
         # The lock belongs to this connection, so it is free again even if the process is killed.
         got_it = holder.scalar(select(func.pg_try_advisory_lock(_SWEEP_LOCK)))
+        if got_it:
+            # A process that hangs is not killed, and would hold the lock for ever.
+            _set_idle_timeout(holder, f"{round(1000 * seconds)}ms")
         holder.commit()
-        if not got_it:
-            return SweepReport(ran=False)
         try:
-            return _sweep(engine, store, settings, now)
+            yield bool(got_it)
         finally:
-            holder.execute(select(func.pg_advisory_unlock(_SWEEP_LOCK)))
-            holder.commit()
+            if got_it:
+                _unlock(holder)
+
+
+def _unlock(holder: Connection) -> None:
+    try:
+        holder.execute(select(func.pg_advisory_unlock(_SWEEP_LOCK)))
+        # The connection goes back into the pool.
+        _set_idle_timeout(holder, "0")
+        holder.commit()
+    except DBAPIError as error:
+        _log.info("sweep_lock_lost", error=type(error).__name__)
+
+
+def _set_idle_timeout(connection: Connection, timeout: str) -> None:
+    connection.execute(select(func.set_config("idle_session_timeout", timeout, False)))
 
 
 def _sweep(
@@ -108,14 +143,19 @@ def _sweep(
     with unit_of_work(engine) as session:
         ring = _due_jobs(session, settings.ring_backoff_seconds)
         validate = _due_validations(session, settings)
+        has_due_webhooks = has_due_message(session, now)
+    # Before the orphans, so that what it leaves behind is found at once.
+    expired = remove_expired(engine, store, settings, now)
     report = SweepReport(
         ring=ring,
         validate=validate,
+        has_due_webhooks=has_due_webhooks,
         lost=lost,
         dropped_tables=_drop_dead_tables(engine),
         removed_objects=(
             _remove_old_checkpoints(engine, store) + _remove_orphans(engine, store, settings, now)
         ),
+        expired=expired,
     )
     if report != SweepReport():
         _log.info(
@@ -125,6 +165,7 @@ def _sweep(
             lost=len(report.lost),
             dropped_tables=len(report.dropped_tables),
             removed_objects=report.removed_objects,
+            expired=report.expired,
         )
     return report
 
@@ -134,7 +175,7 @@ def _end_lost_attempts(engine: Engine, now: datetime) -> list[JobId]:
         # The rows stay locked: a heartbeat that comes now finds its claim gone.
         claims = expired_claims(session, limit=_MAX_LOST)
         for claim in claims:
-            lose_job(session, claim, now, detail="The worker stopped reporting.")
+            lose_job(session, claim, _SILENCE, now)
     return [claim.job_id for claim in claims]
 
 
@@ -175,6 +216,7 @@ def _due_validations(session: Session, settings: CurationSettings) -> list[Datas
     for dataset in session.scalars(waiting):
         if dataset.validation_attempts >= settings.max_attempts:
             _give_up_validation(dataset)
+            count_validation(session, dataset)
             continue
         dataset.last_rung_at = session.scalars(select(func.now())).one()
         dataset.ring_count += 1
@@ -232,18 +274,9 @@ def _drop_if_dead(engine: Engine, table: ResultTable) -> bool:
 
 
 def _remove_old_checkpoints(engine: Engine, store: ObjectStore) -> int:
-    newer = aliased(Checkpoint)
-    is_superseded = exists().where(
-        newer.job_id == Checkpoint.job_id,
-        tuple_(newer.fencing_token, newer.ordinal)
-        > tuple_(Checkpoint.fencing_token, Checkpoint.ordinal),
-    )
-    is_of_success = exists().where(Job.id == Checkpoint.job_id, Job.state == JobState.SUCCEEDED)
     with unit_of_work(engine) as session:
         digests = session.scalars(
-            delete(Checkpoint)
-            .where(or_(is_superseded, is_of_success))
-            .returning(Checkpoint.digest),
+            delete(Checkpoint).where(is_outdated_checkpoint()).returning(Checkpoint.digest),
             execution_options={"synchronize_session": False},
         ).all()
         orphans = forget_unnamed(session, digests)
@@ -260,12 +293,8 @@ def _remove_orphans(
             return 0
         forgotten = forget_unnamed(session, recorded_before=now - age)
     removed = remove_files(store, forgotten)
-    for digests in _batches(store.list_digests(written_before=now - age), _DIGESTS_AT_ONCE):
-        with unit_of_work(engine) as session:
-            known = known_digests(session, digests)
-        for digest in digests:
-            if digest not in known:
-                removed += store.delete(digest, written_before=now - age)
+    for digest in unknown_digests(engine, store, written_before=now - age):
+        removed += store.delete(digest, written_before=now - age)
     store.remove_unfinished(written_before=now - _UNFINISHED_AGE)
     return removed
 
@@ -280,8 +309,3 @@ def _is_time_for(session: Session, name: str, period: timedelta, now: datetime) 
         ).returning(MaintenanceMark.name)
     ).one_or_none()
     return won is not None
-
-
-def _batches(digests: Iterator[str], size: int) -> Iterator[list[str]]:
-    while batch := list(islice(digests, size)):
-        yield batch

@@ -16,6 +16,7 @@ from curation.census import shown
 from curation.embeddings import checked_vector, embedding_type, wrong_dimension
 from curation.errors import InvalidInputError
 from curation.intake import Content, Intake, Sample, ValidationRequest
+from curation.objects import is_full_disk
 from curation.row_fields import FieldColumns, RowError, find_columns, is_storable, read_fields
 from curation.sample_files import EMBEDDING_COLUMN, ROW_GROUP_ROWS, TEXT_COLUMN
 from curation.sample_kinds import Modality
@@ -191,7 +192,7 @@ def _vector_of(value: Any) -> NDArray[np.float32]:  # Any cell.
         # A number too large for float32 becomes infinite, which the check names.
         with np.errstate(over="ignore"):
             return np.asarray(numbers, dtype=np.float64).astype(np.float32)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise RowError(
             "EMBEDDING_UNREADABLE", "The embedding is no list of numbers.", EMBEDDING_COLUMN
         ) from error
@@ -250,7 +251,11 @@ def _vectors(column: pa.Array) -> list[NDArray[np.float32] | None]:
 def _parquet_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError) as error:
+    # Dates beyond Python's own calendar overflow.
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        if isinstance(error, OSError) and is_full_disk(error):
+            # Of the normalised file, which is written meanwhile.
+            raise
         with path.open("rb") as file:
             is_parquet = file.read(4) == b"PAR1"
         if not is_parquet:

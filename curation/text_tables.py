@@ -35,8 +35,11 @@ def iterate_csv(file: IO[bytes]) -> Iterator[NumberedRow]:
     csv.field_size_limit(MAX_ROW_BYTES)
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     rows = csv.reader(text, strict=True)
-    with _text_errors():
-        header = next(rows, None)
+    try:
+        with _text_errors():
+            header = next(rows, None)
+    except csv.Error as error:
+        raise _bad_header(f"The first line is not CSV ({error}).") from error
     if header is None:
         return
     _check_header(header)
