@@ -10,6 +10,7 @@ from typing import TypeAlias, final
 import structlog
 
 from curation.jobs import Claim, Progress
+from worker.attempt_spans import PhaseSpans
 from worker.child_link import (
     CheckpointSaved,
     Failed,
@@ -46,6 +47,7 @@ class _Watch:
 
     lease_ends_at: float = math.inf
     runtime_ends_at: float = math.inf
+    stalls_at: float = math.inf
     kill_at: float | None = None
     stop_reason: StopReason | None = None
     verdict: Verdict | None = None
@@ -74,6 +76,7 @@ class Attempt:
     keeper: LeaseKeeper
     evidence: MemoryEvidence
     _watch: _Watch = field(init=False, default_factory=_Watch)
+    _phases: PhaseSpans = field(init=False, default_factory=PhaseSpans)
 
     def run(self, child: ChildProcess, *, scratch: Path) -> Outcome:
         """Start the child's work, wait for its end and return what it means.
@@ -82,6 +85,7 @@ class Attempt:
         """
         self._watch.lease_ends_at = self.claimed_at + self.settings.lease_seconds
         self._watch.runtime_ends_at = self.claimed_at + self.claim.max_runtime_seconds
+        self._note_progress()
         try:
             child.start(
                 Start(
@@ -95,12 +99,13 @@ class Attempt:
                 self._act_on_deadlines(child)
         finally:
             child.kill_everything()
+            self._phases.close()
         return self._outcome(child)
 
     def _take_next_event(self, child: ChildProcess) -> None:
         watch = self._watch
-        deadlines = [watch.lease_ends_at, watch.kill_at or watch.runtime_ends_at]
-        remaining = max(0.0, min(deadlines) - time.monotonic())
+        stop_at = watch.kill_at or min(watch.runtime_ends_at, watch.stalls_at)
+        remaining = max(0.0, min(watch.lease_ends_at, stop_at) - time.monotonic())
         try:
             event = self.inbox.get(timeout=remaining)
         except queue.Empty:
@@ -110,10 +115,13 @@ class Attempt:
     def _handle(self, event: AttemptEvent, child: ChildProcess) -> None:
         watch = self._watch
         match event:
-            case ProgressMade():
+            case ProgressMade(phase=phase, seconds_by_phase=seconds_by_phase):
+                self._note_progress()
+                self._phases.enter(phase, seconds_by_phase)
                 self.evidence.observe(child.pid)
                 self.keeper.offer(_as_progress(event))
             case CheckpointSaved(phase=phase, step=step):
+                self._note_progress()
                 log.info("checkpoint_saved", phase=phase, step=step)
             case Finished() | Stopped() | Superseded() | Failed() | Interrupted():
                 watch.verdict = event
@@ -145,6 +153,11 @@ class Attempt:
             child.kill_everything()
         elif watch.kill_at is None and now >= watch.runtime_ends_at:
             self._begin_stop(StopReason.MAX_RUNTIME, child)
+        elif watch.kill_at is None and now >= watch.stalls_at:
+            self._begin_stop(StopReason.STALL, child)
+
+    def _note_progress(self) -> None:
+        self._watch.stalls_at = time.monotonic() + self.settings.stall_seconds
 
     def _begin_stop(self, reason: StopReason, child: ChildProcess) -> None:
         watch = self._watch
@@ -177,6 +190,7 @@ class Attempt:
                 has_memory_evidence=self.evidence.shows_kill(),
                 config=self.claim.config,
                 max_runtime_seconds=self.claim.max_runtime_seconds,
+                stall_seconds=self.settings.stall_seconds,
             )
         )
 
@@ -189,4 +203,5 @@ def _as_progress(message: ProgressMade) -> Progress:
         total_steps=message.total_steps,
         eta_seconds=message.eta_seconds,
         device=message.device,
+        seconds_by_phase=message.seconds_by_phase,
     )

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from celery import Celery, signals
@@ -12,13 +12,17 @@ from celery.utils.nodenames import gethostname
 from curation.identifiers import JobId
 from curation.job_queue import SHORT_QUEUE, TRAIN_QUEUE, make_celery, ring_job
 from curation.log_setup import configure_logging
+from curation.tracing import start_tracing
 from worker.child_process import TRAINING_COMMAND
-from worker.scratch import remove_abandoned_scratch
 from worker.services import Services, build_services
 from worker.settings import WorkerSettings
 from worker.supervisor import Supervisor
 from worker.sweep_timer import SweepTimer
+from worker.task_context import begin_task, end_task
 from worker.tasks import register_short_tasks, register_training
+
+if TYPE_CHECKING:
+    from curation.trace_export import TraceExport
 
 _PING_SECONDS: Final = 5.0
 _USAGE: Final = "usage: python -m worker.celery_app train|short [ping]"
@@ -90,8 +94,7 @@ def build_training_worker(services: Services, child_command: Sequence[str]) -> N
     register_training(services.app, supervisor)
 
     def start_timer(**_: Any) -> None:  # Any: Celery's signal arguments.
-        removed = remove_abandoned_scratch(settings.scratch_dir)
-        log.info("training_worker_ready", abandoned_folders_removed=removed)
+        log.info("training_worker_ready")
         timer.start()
 
     def leave(**_: Any) -> None:  # Any: Celery's signal arguments.
@@ -111,7 +114,21 @@ def build_short_worker(services: Services) -> None:
         # A connection used by two processes mixes up their answers.
         services.engine.dispose(close=False)
 
+    def trace_process(**_: Any) -> None:  # Any: Celery's signal arguments.
+        # Not before the fork: what sends spans is a thread.
+        export = _trace_tasks(services, WorkerKind.SHORT)
+        if export is not None:
+            signals.worker_process_shutdown.connect(lambda **_: export.close(), weak=False)
+
     signals.worker_process_init.connect(forget_connections, weak=False)
+    signals.worker_process_init.connect(trace_process, weak=False)
+
+
+def _trace_tasks(services: Services, kind: WorkerKind) -> "TraceExport | None":
+    export = start_tracing(services.settings, service=f"winnow-{kind}")
+    if export is not None:
+        export.watch_queries(services.engine)
+    return export
 
 
 def run_worker(
@@ -126,15 +143,21 @@ def run_worker(
     """
     configure_logging(settings)
     signals.setup_logging.connect(_keep_logging, weak=False)
+    signals.task_prerun.connect(begin_task, weak=False)
+    signals.task_postrun.connect(end_task, weak=False)
     services = build_services(settings)
     configure_worker(services.app)
+    export = None
     match kind:
         case WorkerKind.TRAIN:
             build_training_worker(services, child_command)
+            export = _trace_tasks(services, kind)
         case WorkerKind.SHORT:
             build_short_worker(services)
     exit_code = services.app.start(command_line(kind, settings))
     services.engine.dispose()
+    if export is not None:
+        export.close()
     return int(exit_code or 0)
 
 

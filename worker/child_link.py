@@ -49,6 +49,7 @@ class ProgressMade:
         total_steps: Steps of this phase.
         eta_seconds: Seconds that the rest should take, where known.
         device: Where the child computes.
+        seconds_by_phase: What this attempt has spent in each phase so far.
     """
 
     phase: str
@@ -57,6 +58,7 @@ class ProgressMade:
     total_steps: int
     eta_seconds: float | None
     device: str
+    seconds_by_phase: dict[str, float]
     type: Literal["progress"] = "progress"
 
 

@@ -12,6 +12,7 @@ import structlog
 
 from curation.jobs import Claim
 from curation.log_setup import configure_logging
+from worker.attempt_log import log_fields
 from worker.child_link import ChildMessage, encode_for_supervisor
 from worker.cpus import limit_library_threads
 from worker.parent_watch import SupervisorListener
@@ -84,4 +85,4 @@ def prepare_process(settings: WorkerSettings, claim: Claim) -> None:
     # It tells at length which of its builds it tries, which no user needs to read.
     logging.getLogger("faiss").setLevel(logging.WARNING)
     limit_library_threads(os.environ, settings.torch_threads)
-    structlog.contextvars.bind_contextvars(job_id=str(claim.job_id), attempt=claim.attempt)
+    structlog.contextvars.bind_contextvars(**log_fields(claim))

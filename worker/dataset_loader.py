@@ -2,7 +2,7 @@
 
 import mmap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from curation.database import unit_of_work
 from curation.datasets import get_dataset
 from curation.errors import InvalidInputError, NotFoundError
 from curation.feature_columns import (
+    FeatureColumn,
     check_columns_agree,
     columns_from_json,
     merged_columns,
@@ -26,15 +27,10 @@ from curation.models import Dataset, DatasetState, Modality
 from curation.objects import ObjectStore
 from mts_core.pipeline import CurationData
 from mts_core.selector_scoring import UnseenSamples
-from worker.sample_arrays import (
-    ClassMap,
-    InvalidDataError,
-    LoadedSet,
-    SetFacts,
-    array_file_of,
-    load_set,
-    payload_of,
-)
+from mts_core.table_columns import TableColumn
+from worker.decoded_files import ClassMap, LoadedSet
+from worker.decoding_process import DecodingBounds, StoredSet, decode_sets
+from worker.sample_arrays import InvalidDataError, SetFacts
 from worker.table_arrays import TableReader
 
 
@@ -63,12 +59,14 @@ class LoadedSamples:
         data: Arrays to learn from.
         pool_rows: Names and labels of the pool's samples.
         class_names: Names of the classes, by label.
+        feature_columns: Columns of the tables together; none where the sets are no tables.
         mappings: Files behind the inputs that are mapped instead of held.
     """
 
     data: CurationData
     pool_rows: PoolRows
     class_names: tuple[str, ...]
+    feature_columns: tuple[FeatureColumn, ...] | None
     mappings: tuple[mmap.mmap, ...]
 
 
@@ -88,12 +86,7 @@ class LoadedUnseen:
 
 
 def load_samples(
-    engine: Engine,
-    store: ObjectStore,
-    claim: Claim,
-    *,
-    scratch: Path,
-    memory_map_bytes: int,
+    engine: Engine, store: ObjectStore, claim: Claim, *, bounds: DecodingBounds
 ) -> LoadedSamples:
     """Return the samples of a job's datasets, with classes matched by name.
 
@@ -103,12 +96,14 @@ def load_samples(
         engine: The database.
         store: Where the samples lie.
         claim: The attempt; names the datasets.
-        scratch: Folder for mapped arrays.
-        memory_map_bytes: Inputs larger than this are mapped from a file instead of held.
+        bounds: Where to decode, and what it may cost.
 
     Raises:
         DatasetMissingError: A dataset or its samples are not there any more.
-        InvalidDataError: Shapes or classes of the sets do not fit together.
+        InvalidDataError: Shapes or classes of the sets do not fit together, or a file does not
+            decode within the bounds.
+        DecodingStoppedError: The run is to end.
+        DecodingInterruptedError: Somebody else ended the process that decodes.
     """
     if claim.reference_id is None:
         raise DatasetMissingError("The job names no reference dataset.")
@@ -120,17 +115,19 @@ def load_samples(
     others = [facts for facts in (reference_facts, test_facts) if facts is not None]
     for facts in others:
         _check_same_kind(pool_facts, facts)
-    table = _table_reader([pool_facts, *others])
-
-    def load(facts: SetFacts) -> LoadedSet:
-        class_map = match_classes(facts.class_names, pool_facts.class_names, role=facts.role)
-        payload = payload_of(facts, table)
-        array_file = array_file_of(facts, payload, scratch, memory_map_bytes)
-        with _samples_file(store, facts) as path:
-            return load_set(path, facts, payload, class_map=class_map, array_file=array_file)
-
-    pool, reference = load(pool_facts), load(reference_facts)
-    test = None if test_facts is None else load(test_facts)
+    columns = _joined_columns([pool_facts, *others])
+    table = None if columns is None else TableReader(columns)
+    class_maps = [
+        match_classes(facts.class_names, pool_facts.class_names, role=facts.role)
+        for facts in (pool_facts, *others)
+    ]
+    with ExitStack() as files:
+        sets = [
+            StoredSet(files.enter_context(_samples_file(store, facts)), facts, class_map)
+            for facts, class_map in zip((pool_facts, *others), class_maps, strict=True)
+        ]
+        pool, reference, *rest = decode_sets(sets, table, bounds)
+    test = rest[0] if rest else None
     _check_reference_classes(reference.labels, pool_facts.class_names)
     data = CurationData(
         pool_inputs=pool.inputs,
@@ -147,18 +144,19 @@ def load_samples(
         data=data,
         pool_rows=PoolRows(pool.sample_ids, pool.labels),
         class_names=pool_facts.class_names,
+        feature_columns=columns,
         mappings=_mappings(pool, reference, test),
     )
 
 
-def load_unseen(  # noqa: PLR0913 - as `load_samples`, and the selector's classes.
+def load_unseen(  # noqa: PLR0913 - as `load_samples`, and what the selector knows.
     engine: Engine,
     store: ObjectStore,
     claim: Claim,
     *,
     class_names: Sequence[str],
-    scratch: Path,
-    memory_map_bytes: int,
+    table_columns: Sequence[TableColumn],
+    bounds: DecodingBounds,
 ) -> LoadedUnseen:
     """Return the samples that a selector is to score, with classes matched by name.
 
@@ -167,23 +165,25 @@ def load_unseen(  # noqa: PLR0913 - as `load_samples`, and the selector's classe
         store: Where the samples lie.
         claim: The attempt; names the dataset.
         class_names: The selector's classes, by its labels.
-        scratch: Folder for mapped arrays.
-        memory_map_bytes: Inputs larger than this are mapped from a file instead of held.
+        table_columns: Columns of the tables that it reads; empty for other samples.
+        bounds: Where to decode, and what it may cost.
 
     Raises:
         DatasetMissingError: The dataset or its samples are not there any more.
-        InvalidDataError: The selector does not know one of its classes.
+        InvalidDataError: The selector does not know one of its classes, or the file does not
+            decode within the bounds.
+        DecodingStoppedError: The run is to end.
+        DecodingInterruptedError: Somebody else ended the process that decodes.
     """
     facts = _facts(engine, claim.workspace_id, claim.synthetic_id, "synthetic")
     unknown = [name for name in facts.class_names if name not in class_names]
     if unknown:
         raise InvalidDataError(f"The selector does not know these classes: {', '.join(unknown)}.")
     places = np.array([class_names.index(name) for name in facts.class_names], dtype=np.int64)
-    payload = payload_of(facts, _table_reader([facts]))
-    array_file = array_file_of(facts, payload, scratch, memory_map_bytes)
+    table = TableReader.like(table_columns) if facts.modality is Modality.TABULAR else None
     own = ClassMap(np.arange(len(facts.class_names), dtype=np.int64))
     with _samples_file(store, facts) as path:
-        pool = load_set(path, facts, payload, class_map=own, array_file=array_file)
+        (pool,) = decode_sets([StoredSet(path, facts, own)], table, bounds)
     return LoadedUnseen(
         samples=UnseenSamples(pool.inputs, places[pool.labels], pool.is_real),
         pool_rows=PoolRows(pool.sample_ids, pool.labels),
@@ -284,10 +284,10 @@ def _check_reference_classes(labels: NDArray[np.int64], class_names: Sequence[st
         )
 
 
-def _table_reader(sets: Sequence[SetFacts]) -> TableReader | None:
+def _joined_columns(sets: Sequence[SetFacts]) -> tuple[FeatureColumn, ...] | None:
     if sets[0].modality is not Modality.TABULAR:
         return None
-    return TableReader(merged_columns([facts.feature_columns for facts in sets]))
+    return merged_columns([facts.feature_columns for facts in sets])
 
 
 @contextmanager

@@ -1,20 +1,28 @@
 """Turns what a training run raised into the word that its job is left with."""
 
-import errno
 from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from curation.errors import StorageFullError
 from curation.jobs import FailureReason
+from curation.objects import is_full_disk
 from mts_core.errors import ConfigError, MissingClassError, NonFiniteError
 from worker.child_link import Failed, Interrupted
 from worker.dataset_loader import DatasetMissingError
+from worker.decoding_process import DecodingInterruptedError
 from worker.device import DeviceError
-from worker.outcomes import out_of_memory_detail
+from worker.outcomes import FULL_DISK_DETAIL, out_of_memory_detail
 from worker.sample_arrays import InvalidDataError
 
+_DATABASE_AWAY: Final = "The database was not reachable."
+_INTERRUPTIONS: Final[Mapping[type[Exception], str]] = {
+    OperationalError: _DATABASE_AWAY,
+    InterfaceError: _DATABASE_AWAY,
+    DecodingInterruptedError: "The process that decodes samples was ended from outside.",
+}
 # These errors carry sentences that are written for the user. All others may quote data or paths,
 # so only their type is told, and the rest stays in the log.
 _TOLD_ERRORS: Final[Mapping[type[Exception], FailureReason]] = {
@@ -24,7 +32,6 @@ _TOLD_ERRORS: Final[Mapping[type[Exception], FailureReason]] = {
     ConfigError: FailureReason.INVALID_DATA,
     DeviceError: FailureReason.INTERNAL_ERROR,
 }
-_FULL_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def failure_of(
@@ -37,9 +44,10 @@ def failure_of(
         error: What ended the run.
         config: The job's resolved settings, for advice.
     """
-    if isinstance(error, OperationalError | InterfaceError):
-        return Interrupted(detail="The database was not reachable.")
-    if isinstance(error, OSError):
+    for kind, detail in _INTERRUPTIONS.items():
+        if isinstance(error, kind):
+            return Interrupted(detail=detail)
+    if isinstance(error, OSError | StorageFullError):
         return _failure_of_files(error)
     if _is_out_of_memory(error):
         return Failed(reason=FailureReason.OUT_OF_MEMORY, detail=out_of_memory_detail(config))
@@ -55,10 +63,9 @@ def failure_of(
     )
 
 
-def _failure_of_files(error: OSError) -> Failed | Interrupted:
-    if error.errno in _FULL_DISK:
-        detail = "The worker's disk or the object store is full."
-        return Failed(reason=FailureReason.INTERNAL_ERROR, detail=detail)
+def _failure_of_files(error: OSError | StorageFullError) -> Failed | Interrupted:
+    if isinstance(error, StorageFullError) or is_full_disk(error):
+        return Failed(reason=FailureReason.STORAGE_FULL, detail=FULL_DISK_DETAIL)
     return Interrupted(detail="A file or the object store could not be read or written.")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Self, TypeAlias, final
 
 import structlog
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -79,7 +80,7 @@ class LeaseKeeper:
         # The context carries the job's id into the thread's log lines.
         self._thread = threading.Thread(
             target=contextvars.copy_context().run,
-            args=(self._run,),
+            args=(self._run_untraced,),
             name="lease-keeper",
             daemon=True,
         )
@@ -100,6 +101,11 @@ class LeaseKeeper:
         with self._wakeup:
             self._pending = progress
             self._wakeup.notify()
+
+    def _run_untraced(self) -> None:
+        # A query a second would make a long attempt's trace unreadable.
+        with suppress_instrumentation():
+            self._run()
 
     def _run(self) -> None:
         now = time.monotonic()

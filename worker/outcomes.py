@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from curation.jobs import FailureReason
+from curation.objects import is_full_disk
 from worker.child_link import Failed, Finished, Interrupted, Stopped, Superseded, Verdict
 from worker.death_signal import EXIT_ORPHANED
 
@@ -17,6 +18,7 @@ class StopReason(StrEnum):
     CANCEL = "cancel"
     SHUTDOWN = "shutdown"
     MAX_RUNTIME = "max_runtime"
+    STALL = "stall"
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,15 @@ class Released:
 
 @dataclass(frozen=True)
 class Lost:
-    """Infrastructure gave way: the job is tried again while attempts are left."""
+    """Infrastructure gave way: the job is tried again while attempts are left.
+
+    Attributes:
+        detail: What happened.
+        reason: Why the job failed, if that was its last attempt.
+    """
 
     detail: str
+    reason: FailureReason = FailureReason.WORKER_LOST
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,11 @@ class Broken:
 
 
 Outcome: TypeAlias = Done | Cancelled | Released | Lost | Broken
+
+FULL_DISK_DETAIL: Final = (
+    "The worker's disk or the object store is full. Once there is room, a retry goes on from the "
+    "last checkpoint."
+)
 
 # Signals that come from outside; all others are raised by a fault in the process itself.
 _OUTSIDE_SIGNALS: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT})
@@ -66,6 +79,7 @@ class ChildEnd:
         has_memory_evidence: Whether the kernel killed for memory during its life.
         config: The job's settings, for advice.
         max_runtime_seconds: Longest run that the job allows.
+        stall_seconds: Longest time without progress that the installation allows.
     """
 
     verdict: Verdict | None
@@ -74,6 +88,7 @@ class ChildEnd:
     has_memory_evidence: bool
     config: Mapping[str, Any]  # Any: resolved settings, a JSON object.
     max_runtime_seconds: int
+    stall_seconds: float
 
 
 def judge(end: ChildEnd) -> Outcome:
@@ -103,6 +118,11 @@ def _judge_stop(end: ChildEnd) -> Outcome | None:
                 f"The job ran longer than its {end.max_runtime_seconds} seconds; raise "
                 "max_runtime_seconds or lower steps. A retry goes on from the last checkpoint.",
             )
+        case StopReason.STALL:
+            return Lost(
+                f"The training process made no progress for {end.stall_seconds:g} seconds.",
+                FailureReason.STALLED,
+            )
         case None:
             return None
 
@@ -121,6 +141,13 @@ def _judge_exit(end: ChildEnd) -> Outcome:
         f"The training process ended unexpectedly ({_ending(end.return_code)}); "
         "the log's end tells more.",
     )
+
+
+def judge_worker_error(error: OSError) -> Broken | Lost:
+    """Return what it means for a job that its worker could not start or watch a child."""
+    if is_full_disk(error):
+        return Broken(FailureReason.STORAGE_FULL, FULL_DISK_DETAIL)
+    return Lost("The worker could not start the training process.")
 
 
 def _ending(return_code: int) -> str:

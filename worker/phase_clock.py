@@ -9,7 +9,7 @@ _MIN_FRACTION = 0.02
 
 @final
 class PhaseClock:
-    """Adds up the seconds of each phase, over all attempts of a job.
+    """Adds up the seconds of each phase, of this attempt and over all attempts of a job.
 
     The time between two calls of `spend` belongs to the later one's phase: a run reports what it
     has done, not what it is about to do.
@@ -22,6 +22,7 @@ class PhaseClock:
             clock: Seconds that never run backwards.
         """
         self._clock = clock
+        self._earlier: dict[str, float] = {}
         self._spent: dict[str, float] = {}
         self._marked_at = clock()
         self._first: tuple[float, float] | None = None
@@ -35,10 +36,17 @@ class PhaseClock:
     def add_earlier(self, spent: Mapping[str, float]) -> None:
         """Add the seconds that earlier attempts spent up to the checkpoint."""
         for phase, seconds in spent.items():
-            self._spent[phase] = self._spent.get(phase, 0.0) + seconds
+            self._earlier[phase] = self._earlier.get(phase, 0.0) + seconds
 
     def seconds_by_phase(self) -> dict[str, float]:
-        """Return the seconds of each phase so far, in order of appearance."""
+        """Return the seconds of each phase over all attempts so far, in order of appearance."""
+        phases = {**self._earlier, **self._spent}
+        return {
+            phase: self._earlier.get(phase, 0.0) + self._spent.get(phase, 0.0) for phase in phases
+        }
+
+    def attempt_seconds(self) -> dict[str, float]:
+        """Return the seconds of each phase that this attempt has spent, in order of appearance."""
         return dict(self._spent)
 
     def eta_seconds(self, fraction: float) -> float | None:

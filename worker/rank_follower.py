@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from curation.database import create_database_engine
 from curation.jobs import Claim
-from curation.objects import open_object_store
+from curation.object_stores import open_object_store
 from mts_core.errors import RankLostError
 from mts_core.pipeline import (
     Phase,
@@ -18,6 +18,7 @@ from mts_core.pipeline import (
 from worker.child_link import Failed, Interrupted
 from worker.crew import join_ranks
 from worker.dataset_loader import LoadedSamples, load_samples
+from worker.decoding_process import DecodingBounds
 from worker.device import choose_device, set_up_torch
 from worker.failures import failure_of
 from worker.rank_folder import RankFolder
@@ -43,7 +44,9 @@ def follow_attempt(
     Raises:
         RankLostError: Another process ended.
     """
-    engine = create_database_engine(settings.database_url, pool_size=1)
+    engine = create_database_engine(
+        settings.database_url, pool_size=1, idle_transaction_seconds=settings.lease_seconds
+    )
     try:
         device = choose_device(settings.devices, process=rank)
         set_up_torch(device, threads=settings.torch_threads, processes=count)
@@ -77,6 +80,6 @@ def _load(engine: Engine, claim: Claim, settings: WorkerSettings, scratch: Path)
         engine,
         open_object_store(settings.object_store),
         claim,
-        scratch=scratch,
-        memory_map_bytes=settings.memory_map_bytes,
+        # Whoever leads this process hears of the end, and takes it along.
+        bounds=DecodingBounds.of(settings, scratch, keep_going=lambda: True),
     )

@@ -17,6 +17,11 @@ class WorkerSettings(CurationSettings):
         description="Where to train: auto, cpu, cuda or cuda:N; auto takes GPUs where some are.",
     )
     checkpoint_seconds: float = Field(30.0, gt=0, description="Time between two checkpoints.")
+    stall_seconds: float = Field(
+        3_600.0,
+        gt=0,
+        description="Time without progress after which a run is ended and tried again.",
+    )
     scratch_dir: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()),
         description="Folder for an attempt's temporary files; removed with the attempt.",

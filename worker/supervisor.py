@@ -12,6 +12,7 @@ from typing import Final, final
 
 import stamina
 import structlog
+from opentelemetry import trace
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -24,15 +25,26 @@ from curation.jobs import (
     Failure,
     claim_next_job,
     fail_job,
+    held_back_job,
     lose_job,
     mark_cancelled,
     release_job,
 )
 from worker.attempt import Attempt, Inbox, ShutdownRequested
+from worker.attempt_log import log_fields
+from worker.attempt_spans import attempt_span
 from worker.child_process import ChildProcess
 from worker.lease_keeper import LeaseKeeper
 from worker.memory_evidence import MemoryEvidence
-from worker.outcomes import Broken, Cancelled, Done, Lost, Outcome, Released
+from worker.outcomes import (
+    Broken,
+    Cancelled,
+    Done,
+    Lost,
+    Outcome,
+    Released,
+    judge_worker_error,
+)
 from worker.process_tree import attempt_mark, job_mark, kill_marked
 from worker.scratch import attempt_scratch
 from worker.settings import WorkerSettings
@@ -119,24 +131,37 @@ class Supervisor:
                 rung_job_id,
                 runner=runner_name(),
                 lease_seconds=self._settings.lease_seconds,
+                max_running_jobs=self._settings.quota_running_jobs,
             )
         if claim is None:
             log.info("nothing_to_claim", rung_job_id=str(rung_job_id))
             return
-        with structlog.contextvars.bound_contextvars(
-            job_id=str(claim.job_id), attempt=claim.attempt, fencing_token=claim.fencing_token
+        with (
+            structlog.contextvars.bound_contextvars(
+                **log_fields(claim), fencing_token=claim.fencing_token
+            ),
+            attempt_span(claim) as span,
         ):
-            self._run_claimed(claim, claimed_at)
+            outcome = self._run_claimed(claim, claimed_at)
+            span.set_attribute("winnow.outcome", type(outcome).__name__)
+            if isinstance(outcome, Lost | Broken):
+                span.set_status(trace.StatusCode.ERROR, outcome.reason)
 
-    def _run_claimed(self, claim: Claim, claimed_at: float) -> None:
+    def _run_claimed(self, claim: Claim, claimed_at: float) -> Outcome:
         log.info("job_claimed", method=claim.method)
-        ending = self._supervise(claim, claimed_at)
+        try:
+            ending = self._supervise(claim, claimed_at)
+        except OSError as error:
+            # The machine has no room, no process or no descriptor left.
+            log.exception("attempt_not_supervised")
+            ending = _Ending(judge_worker_error(error), "")
         log.info("attempt_ended", outcome=type(ending.outcome).__name__)
         try:
             self._record(claim, ending)
         except DBAPIError as error:
             # The lease runs out, and a sweep finds the job.
             log.warning("outcome_not_recorded", error=type(error).__name__)
+        return ending.outcome
 
     def _supervise(self, claim: Claim, claimed_at: float) -> _Ending:
         # What an earlier attempt left on this machine would compete for memory and disk.
@@ -182,8 +207,15 @@ class Supervisor:
     def _record(self, claim: Claim, ending: _Ending) -> None:
         with unit_of_work(self._engine) as session:
             must_ring = self._write_outcome(session, claim, ending)
+            held_back = held_back_job(
+                session,
+                claim.workspace_id,
+                max_running_jobs=self._settings.quota_running_jobs,
+            )
         if must_ring:
             self._ring(claim.job_id)
+        elif held_back is not None:
+            self._ring(held_back)
 
     def _write_outcome(self, session: Session, claim: Claim, ending: _Ending) -> bool:
         """Write how an attempt ended, and return whether the job may wait for a runner again."""
@@ -199,5 +231,6 @@ class Supervisor:
                 return False
             case Released():
                 return release_job(session, claim, now)
-            case Lost(detail=detail):
-                return lose_job(session, claim, now, detail=detail, log_tail=ending.log_tail)
+            case Lost(detail=detail, reason=reason):
+                failure = Failure(reason, detail, ending.log_tail)
+                return lose_job(session, claim, failure, now)

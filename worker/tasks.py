@@ -2,15 +2,22 @@
 
 from uuid import UUID
 
-import structlog
 from celery import Celery
 from sqlalchemy.exc import OperationalError
 
 from curation.identifiers import DatasetId, JobId
 from curation.ingest import validate_and_record
-from curation.job_queue import RUN_JOB, SHORT_TIME_LIMIT_SECONDS, SWEEP, VALIDATE_DATASET
+from curation.job_queue import (
+    DELIVER_WEBHOOKS,
+    RUN_JOB,
+    SHORT_TIME_LIMIT_SECONDS,
+    SWEEP,
+    VALIDATE_DATASET,
+    ring_webhooks,
+)
 from worker.services import Services
 from worker.supervisor import Supervisor
+from worker.webhook_sender import deliver_due
 
 
 def register_training(app: Celery, supervisor: Supervisor) -> None:
@@ -23,6 +30,8 @@ def register_training(app: Celery, supervisor: Supervisor) -> None:
     @app.task(name=RUN_JOB, acks_late=False, max_retries=0, shared=False)  # type: ignore[untyped-decorator]  # Celery ships no types.
     def run_job(job_id: str) -> None:
         supervisor.run(JobId(UUID(job_id)))
+        # The job's end may have written messages; where this is lost, the sweep rings.
+        ring_webhooks(app)
 
 
 def register_short_tasks(app: Celery, services: Services) -> None:
@@ -42,17 +51,26 @@ def register_short_tasks(app: Celery, services: Services) -> None:
         max_retries=3,
     )
     def validate_dataset(dataset_id: str) -> None:
-        with structlog.contextvars.bound_contextvars(dataset_id=dataset_id):
-            validate_and_record(
-                services.engine,
-                services.store,
-                DatasetId(UUID(dataset_id)),
-                services.settings,
-                services.clock(),
-            )
+        validate_and_record(
+            services.engine,
+            services.store,
+            DatasetId(UUID(dataset_id)),
+            services.settings,
+            services.clock(),
+        )
 
     @app.task(  # type: ignore[untyped-decorator]  # Celery ships no types.
         name=SWEEP, shared=False, acks_late=True, time_limit=SHORT_TIME_LIMIT_SECONDS, max_retries=0
     )
     def sweep() -> None:
         services.sweep_and_ring()
+
+    @app.task(  # type: ignore[untyped-decorator]  # Celery ships no types.
+        name=DELIVER_WEBHOOKS,
+        shared=False,
+        acks_late=True,
+        time_limit=SHORT_TIME_LIMIT_SECONDS,
+        max_retries=0,
+    )
+    def deliver_webhooks() -> None:
+        deliver_due(services.engine, services.settings, services.clock)

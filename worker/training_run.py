@@ -15,16 +15,21 @@ from sqlalchemy.exc import DBAPIError
 
 from curation.clock import utc_now
 from curation.database import create_database_engine, unit_of_work
+from curation.errors import StorageFullError
 from curation.identifiers import SelectorId
 from curation.jobs import Claim, newest_checkpoint, register_checkpoint
-from curation.objects import ObjectMissingError, ObjectStore, open_object_store
+from curation.object_stores import open_object_store
+from curation.objects import (
+    ObjectMissingError,
+    ObjectStore,
+    StoredObject,
+)
 from curation.selectors import NewSelector, get_selector
 from mts_core.distillation import (
     DistillationReport,
     FinishedRun,
     distil,
     finished_run,
-    is_distillable,
 )
 from mts_core.errors import CheckpointError, RankLostError
 from mts_core.pipeline import (
@@ -49,15 +54,15 @@ from worker.child_link import (
 )
 from worker.crew import NO_CREW, Crew
 from worker.dataset_loader import PoolRows, load_samples, load_unseen, release_mapped
+from worker.decoding_process import DecodingBounds, DecodingStoppedError
 from worker.device import choose_device, describe_device, set_up_torch
 from worker.failures import failure_of
 from worker.phase_clock import PhaseClock
-from worker.result_writer import write_result
+from worker.result_writer import WRITE_PHASE, write_result
 from worker.settings import WorkerSettings
 
 LOAD_PHASE: Final = "load"
 DISTIL_PHASE: Final = "distil"
-WRITE_PHASE: Final = "write"
 # Shares of loading, distilling and writing in the time of a run; the pipeline tells its own part.
 _LOADED_FRACTION: Final = 0.02
 _DISTILLING_FRACTION: Final = 0.95
@@ -125,12 +130,14 @@ def run_attempt(  # noqa: PLR0913  # The attempt, its place and its ways to the 
     Raises:
         RankLostError: Another of these ended, and knows better why.
     """
-    engine = create_database_engine(settings.database_url, pool_size=1)
+    engine = create_database_engine(
+        settings.database_url, pool_size=1, idle_transaction_seconds=settings.lease_seconds
+    )
     try:
         store = open_object_store(settings.object_store)
         context = RunContext(claim, settings, engine, store, scratch, send, should_stop, crew)
         _train_and_write(context)
-    except StoppedError:
+    except (StoppedError, DecodingStoppedError):
         return Stopped()
     except SupersededError:
         return Superseded()
@@ -148,6 +155,7 @@ def _train_and_write(context: RunContext) -> None:
     claim, settings, crew = context.claim, context.settings, context.crew
     device = choose_device(settings.devices)
     set_up_torch(device, threads=settings.torch_threads, processes=crew.count)
+    log.info("run_started", device=describe_device(device), processes=crew.count)
     clock = PhaseClock(time.monotonic)
     teller = _ProgressTeller(context, clock, describe_device(device))
     teller.tell_phase(LOAD_PHASE, fraction=0.0)
@@ -178,13 +186,7 @@ def _train(
     context: RunContext, device: torch.device, *, clock: PhaseClock, teller: "_ProgressTeller"
 ) -> _FinishedWork:
     claim = context.claim
-    samples = load_samples(
-        context.engine,
-        context.store,
-        claim,
-        scratch=context.scratch,
-        memory_map_bytes=context.settings.memory_map_bytes,
-    )
+    samples = load_samples(context.engine, context.store, claim, bounds=_bounds(context))
     resume = _newest_state(context, clock)
     clock.spend(LOAD_PHASE)
     reports = run_pipeline(
@@ -196,19 +198,18 @@ def _train(
         ranks=context.crew.join(device),
     )
     result = _follow(context, samples.mappings, reports, clock=clock, teller=teller)
-    if not is_distillable(result):
-        # Its report names the encoder that was made by the run's own inputs.
-        log.info("no_selector_left", encoder=result.report["config"]["encoder"])
-        return _FinishedWork(samples.pool_rows, result, selector=None)
     run = finished_run(samples.data, result, class_names=samples.class_names, method=claim.method)
-    selector = _distil(context, run, clock=clock, teller=teller)
+    distilled = _distil(context, run, clock=clock, teller=teller)
+    selector = NewSelector(
+        distilled, encoder=run.origin.encoder, feature_columns=samples.feature_columns
+    )
     return _FinishedWork(samples.pool_rows, result, selector)
 
 
 def _distil(
     context: RunContext, run: FinishedRun, *, clock: PhaseClock, teller: "_ProgressTeller"
-) -> NewSelector:
-    """Distil the scores into a selector, store its file and return it.
+) -> StoredObject:
+    """Distil the scores into a selector and return its stored file.
 
     Raises:
         StoppedError: The supervisor asked for the end; the next attempt distils anew.
@@ -217,6 +218,7 @@ def _distil(
     for report in distil(run, seed=context.claim.seed):
         if context.should_stop():
             raise StoppedError
+        clock.spend(DISTIL_PHASE)
         share = (_WRITING_FRACTION - _DISTILLING_FRACTION) * report.step / report.total_steps
         teller.tell_step(DISTIL_PHASE, report, fraction=_DISTILLING_FRACTION + share)
         selector = report.selector
@@ -227,7 +229,7 @@ def _distil(
     stored = context.store.put_file(path)
     path.unlink()
     clock.spend(DISTIL_PHASE)
-    return NewSelector(stored, encoder=selector.origin.encoder)
+    return stored
 
 
 def _score(
@@ -248,8 +250,8 @@ def _score(
         context.store,
         claim,
         class_names=selector.origin.class_names,
-        scratch=context.scratch,
-        memory_map_bytes=context.settings.memory_map_bytes,
+        table_columns=selector.table_columns,
+        bounds=_bounds(context),
     )
     resume = _newest_state(context, clock)
     clock.spend(LOAD_PHASE)
@@ -258,11 +260,13 @@ def _score(
     return _FinishedWork(unseen.pool_rows, result, selector=None)
 
 
-def _write(context: RunContext, finished: _FinishedWork, clock: PhaseClock) -> None:
-    def seconds_by_phase() -> dict[str, float]:
-        clock.spend(WRITE_PHASE)
-        return clock.seconds_by_phase()
+def _bounds(context: RunContext) -> DecodingBounds:
+    return DecodingBounds.of(
+        context.settings, context.scratch, keep_going=lambda: not context.should_stop()
+    )
 
+
+def _write(context: RunContext, finished: _FinishedWork, clock: PhaseClock) -> None:
     is_written = write_result(
         context.engine,
         context.store,
@@ -270,7 +274,8 @@ def _write(context: RunContext, finished: _FinishedWork, clock: PhaseClock) -> N
         rows=finished.rows,
         result=finished.result,
         selector=finished.selector,
-        seconds_by_phase=seconds_by_phase,
+        phase_clock=clock,
+        scratch=context.scratch,
         clock=utc_now,
     )
     if not is_written:
@@ -365,6 +370,7 @@ class _ProgressTeller:
                 total_steps=total_steps,
                 eta_seconds=self._clock.eta_seconds(fraction),
                 device=self._device,
+                seconds_by_phase=self._clock.attempt_seconds(),
             )
         )
 
@@ -392,7 +398,7 @@ class _CheckpointKeeper:
         started_at = time.monotonic()
         try:
             self._save(report)
-        except (DBAPIError, CheckpointError, OSError) as error:
+        except (DBAPIError, CheckpointError, OSError, StorageFullError) as error:
             # The run outlives a short outage or a full disk; all that is lost is the way back.
             log.warning("checkpoint_not_saved", error=type(error).__name__)
         self._saved_at = time.monotonic()
@@ -406,9 +412,12 @@ class _CheckpointKeeper:
         state = report.capture()
         metadata = {**state.metadata, _SECONDS_KEY: self._clock.seconds_by_phase()}
         path = context.scratch / "checkpoint.safetensors"
-        save_pipeline_state(dataclasses.replace(state, metadata=metadata), path)
-        stored = context.store.put_file(path)
-        path.unlink()
+        try:
+            save_pipeline_state(dataclasses.replace(state, metadata=metadata), path)
+            stored = context.store.put_file(path)
+        finally:
+            # On a full disk above all, it must not lie there until the next one is due.
+            path.unlink(missing_ok=True)
         with unit_of_work(context.engine) as session:
             is_registered = register_checkpoint(
                 session, context.claim, phase=report.phase, step=report.step, stored=stored
