@@ -3,11 +3,14 @@
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from api.schemas.fields import MAX_POSTGRESQL_INTEGER
 from curation.errors import InvalidInputError
+from curation.pages import Place
 
 # A cursor holds a few numbers; anything longer was not made here.
 MAX_CURSOR_LENGTH = 512
@@ -35,12 +38,30 @@ def decode_cursor(cursor: str, *, types: tuple[type, ...]) -> list[str | int | f
     return parts
 
 
+class _Dated(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+def next_time_cursor(rows: Sequence[_Dated], limit: int) -> str | None:
+    """Return the cursor after the last row of a page, or None where the page is not full.
+
+    Args:
+        rows: The page, newest first.
+        limit: Most rows of a page.
+    """
+    return encode_time_cursor(rows[-1].created_at, rows[-1].id) if len(rows) == limit else None
+
+
 def encode_time_cursor(created_at: datetime, row_id: UUID) -> str:
     """Return the cursor after the row made at `created_at` with the id `row_id`."""
     return encode_cursor([created_at.isoformat(), str(row_id)])
 
 
-def decode_time_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
+def decode_time_cursor(cursor: str | None) -> Place | None:
     """Return the time and id of the last row of the page before, or None for the first page.
 
     Raises:

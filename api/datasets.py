@@ -1,9 +1,11 @@
 """Routes of datasets: create, list, show, delete, and the rows that validation rejected."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.conditional import NOT_MODIFIED
@@ -11,13 +13,14 @@ from api.cursors import (
     decode_position_cursor,
     decode_time_cursor,
     encode_position_cursor,
-    encode_time_cursor,
+    next_time_cursor,
 )
 from api.dependencies import AskedPage, Reader, SetLocation, SharedResources, WaitSeconds, Writer
 from api.long_poll import Awaited, answer_when_due
 from api.problem_responses import authorised_problems
 from api.schemas.datasets import (
     DatasetCreate,
+    DatasetImport,
     DatasetPage,
     DatasetView,
     RejectionPage,
@@ -25,10 +28,13 @@ from api.schemas.datasets import (
 )
 from api.schemas.fields import Identifier
 from curation import datasets
+from curation.audit import record_action
 from curation.database import unit_of_work
 from curation.identifiers import DatasetId
+from curation.import_sources import find_import_target, parse_import_sources
 from curation.models import DatasetState, Role
 from curation.object_rows import remove_files
+from curation.quotas import check_bytes, check_datasets
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 
@@ -42,7 +48,9 @@ _REJECTIONS = "rejections"
     status_code=HTTPStatus.CREATED,
     operation_id="create_dataset",
     summary="Create a dataset, without content yet",
-    responses=authorised_problems(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    responses=authorised_problems(
+        HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    ),
 )
 def create_dataset(
     *, body: DatasetCreate, caller: Writer, resources: SharedResources, set_location: SetLocation
@@ -50,8 +58,42 @@ def create_dataset(
     """Create a dataset; `PUT /v1/datasets/{id}/content` then gives it its samples."""
     asked = datasets.DatasetRequest(**body.model_dump())
     with unit_of_work(resources.engine) as session:
+        check_datasets(session, caller.workspace_id, resources.settings)
         row = datasets.create_dataset(session, caller.workspace_id, asked, resources.clock())
+        record_action(session, caller, "create_dataset", row.id, resources.clock())
         view = DatasetView.from_row(row)
+    set_location(f"/v1/datasets/{view.id}")
+    return view
+
+
+@router.post(
+    ":import",
+    status_code=HTTPStatus.ACCEPTED,
+    operation_id="import_dataset",
+    summary="Create a dataset of a file in a bucket",
+    responses=authorised_problems(
+        HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    ),
+)
+def import_dataset(
+    *, body: DatasetImport, caller: Writer, resources: SharedResources, set_location: SetLocation
+) -> DatasetView:
+    """Create a dataset whose content a worker fetches, and then validates as an upload.
+
+    The buckets are those that the operator allows (`WINNOW_IMPORT_SOURCES`), read with the
+    operator's credentials. What hinders the fetch is told as the dataset's `failure`.
+    """
+    sources = parse_import_sources(resources.settings.import_sources)
+    target = find_import_target(body.url, sources)
+    asked = datasets.DatasetRequest(**body.model_dump(exclude={"url"}))
+    with unit_of_work(resources.engine) as session:
+        check_datasets(session, caller.workspace_id, resources.settings)
+        check_bytes(session, caller.workspace_id, resources.settings)
+        now = resources.clock()
+        row = datasets.create_import(session, caller.workspace_id, asked, target, now)
+        record_action(session, caller, "import_dataset", row.id, now)
+        view = DatasetView.from_row(row)
+    resources.doorbell.ring_validation(DatasetId(view.id))
     set_location(f"/v1/datasets/{view.id}")
     return view
 
@@ -81,8 +123,7 @@ def list_datasets(
             state=state,
         )
     items = [DatasetView.from_row(row) for row in rows]
-    is_full = len(rows) == page.limit
-    cursor = encode_time_cursor(rows[-1].created_at, rows[-1].id) if is_full else None
+    cursor = next_time_cursor(rows, page.limit)
     return DatasetPage(items=items, next_cursor=cursor)
 
 
@@ -110,7 +151,9 @@ async def get_dataset(
 
     return await answer_when_due(
         request,
-        Awaited(load=load, is_final=_is_settled, headers=_retry_headers),
+        Awaited(
+            load=partial(run_in_threadpool, load), is_final=_is_settled, headers=_retry_headers
+        ),
         wait_seconds=wait_seconds or 0,
         poll_seconds=resources.settings.poll_seconds,
     )
@@ -152,6 +195,7 @@ def delete_dataset(dataset_id: Identifier, caller: Writer, resources: SharedReso
     """Delete rows and files; refused while a job rests on the dataset."""
     with unit_of_work(resources.engine) as session:
         orphans = datasets.delete_dataset(session, caller.workspace_id, DatasetId(dataset_id))
+        record_action(session, caller, "delete_dataset", dataset_id, resources.clock())
     # After the commit: a deletion that was rolled back must find its files in place.
     remove_files(resources.store, orphans)
 

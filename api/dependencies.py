@@ -1,18 +1,29 @@
 """What routes ask for by their parameters: the resources, the caller, and the page of a list."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
+from structlog.contextvars import bind_contextvars
 
+from api.callers import Credential
 from api.cursors import MAX_CURSOR_LENGTH
+from api.errors import REQUEST_ID_SCOPE_KEY
+from api.rate_limits import RATE_HEADERS_SCOPE_KEY
 from api.resources import Resources, resources_of
 from api.schemas.fields import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
-from curation.database import unit_of_work
+from api.session_cookie import require_own_page, session_token
 from curation.errors import ForbiddenError, UnauthenticatedError
-from curation.keys import Principal, Scope, authenticate
+from curation.jobs import Origin
+from curation.keys import Principal, Scope
+from curation.tracing import current_trace_parent
+
+_LOGGED_PARAMETERS = ("job_id", "dataset_id")
+_UUID = re.compile("[0-9a-fA-F-]{32,36}")
 
 _bearer = HTTPBearer(
     scheme_name="ApiKey",
@@ -25,22 +36,15 @@ _bearer = HTTPBearer(
 SharedResources = Annotated[Resources, Depends(resources_of)]
 
 
-def _require(scope: Scope) -> Callable[..., Principal]:
+def _require(scope: Scope) -> Callable[..., Awaitable[Principal]]:
     """Return the dependency that lets a request through whose key has `scope`."""
 
-    def authorised(
+    async def authorised(
+        request: Request,
         resources: SharedResources,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Principal:
-        if credentials is None:
-            raise UnauthenticatedError(
-                "API_KEY_MISSING",
-                "This call needs an API key.",
-                field="Authorization",
-                cure="Send the header Authorization: Bearer wnw_...",
-            )
-        with unit_of_work(resources.engine) as session:
-            principal = authenticate(session, credentials.credentials, resources.clock())
+        principal = await _caller(request, resources, credentials)
         if scope not in principal.scopes:
             raise ForbiddenError(
                 "SCOPE_MISSING",
@@ -48,13 +52,54 @@ def _require(scope: Scope) -> Callable[..., Principal]:
                 field="Authorization",
                 cure=f"Use a key that was made with the scope {scope.value}.",
             )
+        limiter = resources.rate_limiter
+        # A turn in a thread is spared where there is nothing to be counted.
+        if limiter.is_on and (
+            allowance := await run_in_threadpool(limiter.count, principal.key_id)
+        ):
+            request.scope[RATE_HEADERS_SCOPE_KEY] = allowance.headers()
+        request.app.state.query_parameters.refuse_unknown(request)
+        # What a thread would bind to the log is lost with the thread.
+        bind_contextvars(workspace_id=str(principal.workspace_id), **_named_rows(request))
         return principal
 
     return authorised
 
 
+def _named_rows(request: Request) -> dict[str, str]:
+    """Return the ids of a job or a dataset that the path of `request` holds, for the log."""
+    given = {name: request.path_params.get(name, "") for name in _LOGGED_PARAMETERS}
+    return {name: text for name, text in given.items() if _UUID.fullmatch(text)}
+
+
+async def _caller(
+    request: Request, resources: Resources, credentials: HTTPAuthorizationCredentials | None
+) -> Principal:
+    """Return who sends `request`: by its key, else by the session of its browser."""
+    caller = await resources.callers.answer(_credential(request, credentials))
+    if isinstance(caller, Principal):
+        return caller
+    raise caller
+
+
+def _credential(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Credential:
+    if credentials is not None:
+        return Credential(credentials.credentials, is_session=False)
+    token = session_token(request)
+    if token is not None:
+        require_own_page(request, token)
+        return Credential(token, is_session=True)
+    raise UnauthenticatedError(
+        "API_KEY_MISSING",
+        "This call needs an API key.",
+        field="Authorization",
+        cure="Send the header Authorization: Bearer wnw_...",
+    )
+
+
 Reader = Annotated[Principal, Depends(_require(Scope.READ))]
 Writer = Annotated[Principal, Depends(_require(Scope.WRITE))]
+Admin = Annotated[Principal, Depends(_require(Scope.ADMIN))]
 
 
 @dataclass(frozen=True)
@@ -110,6 +155,15 @@ def _location_setter(request: Request, response: Response) -> Callable[[str], No
         response.headers["Location"] = f"{request.scope['root_path']}{path}"
 
     return set_location
+
+
+async def _origin_of(request: Request) -> Origin:
+    return Origin(
+        request_id=request.scope.get(REQUEST_ID_SCOPE_KEY), trace_parent=current_trace_parent()
+    )
+
+
+RequestOrigin = Annotated[Origin, Depends(_origin_of)]
 
 
 SetLocation = Annotated[Callable[[str], None], Depends(_location_setter)]

@@ -1,5 +1,6 @@
 """The thread that tells workers of new work, so that no request waits for the broker."""
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Self
 import structlog
 
 from curation.identifiers import DatasetId, JobId
-from curation.job_queue import make_celery, ring_job, ring_validation
+from curation.job_queue import make_celery, ring_job, ring_validation, ring_webhooks
 
 # More rings than this wait only while the broker is away, and then the sweep repeats them anyway.
 _MAX_WAITING = 1000
@@ -57,6 +58,10 @@ class Doorbell:
         """Tell the short workers of an upload; call it after the commit that recorded it."""
         self._enqueue(lambda: ring_validation(self._celery, dataset_id))
 
+    def ring_webhooks(self) -> None:
+        """Tell the short workers of a message; call it after the commit that wrote it."""
+        self._enqueue(lambda: ring_webhooks(self._celery))
+
     def check_broker(self) -> None:
         """Return if the broker answers over a connection of its own.
 
@@ -67,8 +72,10 @@ class Doorbell:
             connection.connect()
 
     def _enqueue(self, ring: Callable[[], bool]) -> None:
+        # The context of the request goes with its ring, so that the message can name it.
+        context = contextvars.copy_context()
         try:
-            self._rings.put_nowait(ring)
+            self._rings.put_nowait(lambda: context.run(ring))
         except queue.Full:
             _log.warning("ring_dropped", waiting=_MAX_WAITING)
 

@@ -23,9 +23,13 @@ from curation.errors import (
     InvalidInputError,
     NotFoundError,
     PreconditionError,
+    QuotaExceededError,
+    RateLimitedError,
+    StorageFullError,
     TooLargeError,
     UnauthenticatedError,
 )
+from curation.objects import StoreUnavailableError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 REQUEST_ID_SCOPE_KEY = "winnow_request_id"
@@ -37,7 +41,10 @@ _STATUS_BY_ERROR: Mapping[type[CurationError], HTTPStatus] = {
     ConflictError: HTTPStatus.CONFLICT,
     GoneError: HTTPStatus.GONE,
     PreconditionError: HTTPStatus.PRECONDITION_FAILED,
+    RateLimitedError: HTTPStatus.TOO_MANY_REQUESTS,
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    QuotaExceededError: HTTPStatus.TOO_MANY_REQUESTS,
+    StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 _REASON_BY_STATUS: Mapping[int, str] = {
@@ -46,6 +53,8 @@ _REASON_BY_STATUS: Mapping[int, str] = {
     HTTPStatus.METHOD_NOT_ALLOWED: "METHOD_NOT_ALLOWED",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "BODY_TOO_LARGE",
 }
+# A waiting job begins when another ends, which takes a while.
+_QUOTA_RETRY_SECONDS = "30"
 # A request may be wrong in thousands of places; a reader needs the first few.
 _MAX_CAUSES = 20
 _DATABASE_RETRY_SECONDS = "5"
@@ -97,6 +106,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.exception_handler(CurationError)(_answer_domain_error)
     app.exception_handler(RequestValidationError)(_answer_invalid_request)
     app.exception_handler(HTTPException)(_answer_http_error)
+    app.exception_handler(StoreUnavailableError)(_answer_store_error)
     for kind in (OperationalError, InterfaceError, PoolTimeoutError):
         app.exception_handler(kind)(_answer_database_error)
 
@@ -126,7 +136,7 @@ async def _answer_domain_error(request: Request, error: CurationError) -> Respon
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("domain_error_without_status", reason=error.reason, error=str(error))
         return internal_error_response(request)
-    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    headers = _headers_of(error)
     problem = {
         "reason": error.reason,
         "detail": error.detail,
@@ -135,6 +145,18 @@ async def _answer_domain_error(request: Request, error: CurationError) -> Respon
         "cure": error.cure,
     }
     return problem_response(request, status=status, problem=problem, headers=headers)
+
+
+def _headers_of(error: CurationError) -> dict[str, str] | None:
+    match error:
+        case UnauthenticatedError():
+            return {"WWW-Authenticate": "Bearer"}
+        case RateLimitedError():
+            return {**error.headers, "Retry-After": str(error.retry_after_seconds)}
+        case QuotaExceededError():
+            return {"Retry-After": _QUOTA_RETRY_SECONDS}
+        case _:
+            return None
 
 
 async def _answer_invalid_request(request: Request, error: RequestValidationError) -> Response:
@@ -183,6 +205,21 @@ async def _answer_database_error(request: Request, error: Exception) -> Response
     problem = {
         "reason": "DATABASE_UNAVAILABLE",
         "detail": "The database does not answer at the moment.",
+        "cure": "Send the request again in a few seconds.",
+    }
+    return problem_response(
+        request,
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        problem=problem,
+        headers={"Retry-After": _DATABASE_RETRY_SECONDS},
+    )
+
+
+async def _answer_store_error(request: Request, error: Exception) -> Response:
+    _log.error("store_unavailable", error=str(error))
+    problem = {
+        "reason": "STORE_UNAVAILABLE",
+        "detail": "The place where files are stored does not answer at the moment.",
         "cure": "Send the request again in a few seconds.",
     }
     return problem_response(

@@ -1,16 +1,21 @@
 """Answers that are files: with an entity tag, and resumable by Range."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 
 from api.conditional import CACHE_CONTROL, NOT_MODIFIED, is_known
-from curation.manifest_files import ManifestFormat
-from curation.manifests import MEDIA_TYPES
+from api.resources import Resources
+from api.settings import DownloadWay
+from curation.objects import StoredObject
+
+_READ_AHEAD_BYTES = 64 << 20
 
 
 def _open_files() -> Iterator[ExitStack]:
@@ -21,43 +26,82 @@ def _open_files() -> Iterator[ExitStack]:
 # What a route enters here is left when its answer has been sent, or when the client has gone.
 OpenFiles = Annotated[ExitStack, Depends(_open_files)]
 
-# The OpenAPI entries of an operation that answers with a file.
-FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The file.",
-        "content": {
-            media_type.split(";")[0]: {"schema": {"type": "string", "format": "binary"}}
-            for media_type in MEDIA_TYPES.values()
+
+def file_responses(media_types: Iterable[str]) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entries of an operation that answers with a file of one of these types."""
+    return {
+        200: {
+            "description": "The file.",
+            "content": {
+                media_type.split(";")[0]: {"schema": _schema(media_type)}
+                for media_type in media_types
+            },
         },
-    },
-    206: {"description": "The part of the file that Range asked for."},
-    416: {"description": "The file does not reach as far as Range asked."},
-    **NOT_MODIFIED,
-}
+        302: {
+            "description": "Where the store itself gives the file, if the service is set to that."
+        },
+        206: {"description": "The part of the file that Range asked for."},
+        416: {"description": "The file does not reach as far as Range asked."},
+        **NOT_MODIFIED,
+    }
 
 
-def not_modified(request: Request, tag: str) -> Response | None:
-    """Return the answer 304 where `request` names `tag`, else None."""
-    if not is_known(request, tag):
-        return None
-    return Response(status_code=304, headers=_headers(tag))
+def _schema(media_type: str) -> dict[str, str]:
+    """Return what a reader of the document may expect of a file."""
+    # A checker parses whatever calls itself JSON.
+    is_json = media_type.endswith("+json")
+    return {"type": "object"} if is_json else {"type": "string", "format": "binary"}
 
 
-def file_response(
-    path: Path, file_format: ManifestFormat, *, file_name: str, tag: str
-) -> FileResponse:
-    """Return the file at `path` for download.
+class _LargePieces(FileResponse):
+    """A file in pieces that are worth a turn in a thread each."""
+
+    chunk_size = 1 << 22
+
+
+def stored_file_response(  # noqa: PLR0913 - the request, the file, and its name.
+    request: Request,
+    resources: Resources,
+    files: ExitStack,
+    stored: StoredObject,
+    *,
+    media_type: str,
+    file_name: str,
+) -> Response:
+    """Return a stored file for download, or where to fetch it, or that the client has it.
 
     Args:
-        path: Must exist until the answer has been sent.
-        file_format: Gives the media type.
+        request: The request, for what it knows already.
+        resources: Where the file lies, and which way it is given.
+        files: Closed once the answer has been sent.
+        stored: The file; its digest is the entity tag.
+        media_type: Of the file.
         file_name: Under which the client stores it.
-        tag: The entity tag.
     """
-    return FileResponse(
-        path, media_type=MEDIA_TYPES[file_format], filename=file_name, headers=_headers(tag)
-    )
+    headers = {"ETag": f'"{stored.digest}"', "Cache-Control": CACHE_CONTROL}
+    if is_known(request, headers["ETag"]):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    address = _signed_address(resources, stored.digest)
+    if address is not None:
+        # The address ends, so nobody may keep this answer.
+        return RedirectResponse(address, HTTPStatus.FOUND, headers={"Cache-Control": "no-store"})
+    path = files.enter_context(resources.store.local_path(stored.digest))
+    _read_ahead(path)
+    return _LargePieces(path, media_type=media_type, filename=file_name, headers=headers)
 
 
-def _headers(tag: str) -> dict[str, str]:
-    return {"ETag": tag, "Cache-Control": CACHE_CONTROL}
+def _read_ahead(path: Path) -> None:
+    """Let the system begin to read a file from the disk while the answer's head is on its way."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(descriptor, 0, _READ_AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
+    finally:
+        os.close(descriptor)
+
+
+def _signed_address(resources: Resources, digest: str) -> str | None:
+    """Return where the store itself gives the file to whoever asks, or None."""
+    settings = resources.settings
+    if settings.downloads is not DownloadWay.REDIRECT:
+        return None
+    return resources.store.download_url(digest, seconds=settings.download_address_seconds)

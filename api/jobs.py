@@ -3,44 +3,49 @@
 from http import HTTPStatus
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Query, Request
-from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from api.conditional import NOT_MODIFIED
-from api.cursors import decode_time_cursor, encode_time_cursor
+from api.cursors import decode_time_cursor, next_time_cursor
 from api.dependencies import (
     AskedPage,
     IdempotencyKey,
     Reader,
+    RequestOrigin,
     SetLocation,
     SharedResources,
     WaitSeconds,
     Writer,
 )
+from api.job_views import view_of
 from api.long_poll import Awaited, answer_when_due
 from api.problem_responses import authorised_problems
+from api.resources import Resources
 from api.schemas.fields import Identifier
-from api.schemas.jobs import JobConfigSchemas, JobCreate, JobPage, JobView
-from curation import jobs
-from curation.database import unit_of_work
+from api.schemas.jobs import JobConfigSchemas, JobCreate, JobEstimateView, JobPage, JobView
+from curation import job_estimates, jobs
+from curation.audit import record_action
+from curation.database import reading, unit_of_work
 from curation.identifiers import DatasetId, JobId
 from curation.job_config import job_config_schemas
-from curation.models import FINAL_STATES, Job, JobState
+from curation.models import FINAL_STATES, JobState
 from curation.object_rows import remove_files
+from curation.quotas import check_queued_jobs
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
 # A queued job moves when a worker is free, a running one with every heartbeat.
 _RETRY_AFTER_SECONDS = "2"
 
+_log = structlog.get_logger()
 
-def view_of(session: Session, job: Job) -> JobView:
-    """Return the wire form of a job with its place in the queue."""
-    is_queued = job.state is JobState.QUEUED
-    return JobView.from_row(
-        job, queue_position=jobs.queue_position(session, job) if is_queued else None
-    )
+
+def ring_new(resources: Resources, view: JobView) -> None:
+    """Tell the log and the workers of a job that was created just now."""
+    _log.info("job_created", job_id=str(view.id), method=view.method)
+    resources.doorbell.ring_job(JobId(view.id))
 
 
 @router.post(
@@ -49,15 +54,18 @@ def view_of(session: Session, job: Job) -> JobView:
     operation_id="create_job",
     summary="Create a curation job",
     responses=authorised_problems(
-        HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ),
 )
-def create_job(
+def create_job(  # noqa: PLR0913 - what a route is given.
     *,
     body: JobCreate,
     caller: Writer,
     resources: SharedResources,
     set_location: SetLocation,
+    origin: RequestOrigin,
     idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """Create a job and queue it; the answer does not wait for a worker or the broker."""
@@ -65,25 +73,41 @@ def create_job(
         created = jobs.create_job(
             session,
             workspace_id=caller.workspace_id,
-            request=jobs.JobRequest(
-                synthetic_id=DatasetId(body.synthetic_id),
-                reference_id=DatasetId(body.reference_id),
-                test_id=None if body.test_id is None else DatasetId(body.test_id),
-                method=body.method,
-                config=body.config,
-                seed=body.seed,
-                max_runtime_seconds=body.max_runtime_seconds,
-            ),
+            request=body.to_request(),
             idempotency_key=idempotency_key,
             settings=resources.settings,
             now=resources.clock(),
+            origin=origin,
         )
+        if created.is_new:
+            record_action(session, caller, "create_job", created.job.id, resources.clock())
         view = view_of(session, created.job)
     # After the commit, or a worker might look for a row that is not there yet.
     if created.is_new:
-        resources.doorbell.ring_job(JobId(view.id))
+        ring_new(resources, view)
     set_location(f"/v1/jobs/{view.id}")
     return view
+
+
+@router.post(
+    "/jobs:estimate",
+    operation_id="estimate_job",
+    summary="Estimate what a job would take, without creating it",
+    responses=authorised_problems(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+)
+def estimate_job(body: JobCreate, caller: Reader, resources: SharedResources) -> JobEstimateView:
+    """Refuse what creating the job would refuse; else say how long it would run, and where.
+
+    Nothing is stored, and quotas are not looked at.
+    """
+    with reading(resources.engine) as session:
+        estimate = job_estimates.estimate_job(
+            session,
+            workspace_id=caller.workspace_id,
+            request=body.to_request(),
+            settings=resources.settings,
+        )
+    return JobEstimateView.from_estimate(estimate)
 
 
 @router.get(
@@ -103,7 +127,7 @@ def show_jobs(
     ] = None,
 ) -> JobPage:
     """List jobs, a page at a time."""
-    with unit_of_work(resources.engine) as session:
+    with reading(resources.engine) as session:
         rows = jobs.list_jobs(
             session,
             caller.workspace_id,
@@ -114,8 +138,7 @@ def show_jobs(
         )
     # Each place in the queue is a query over the whole queue, so a list leaves it out.
     items = [JobView.from_row(row, queue_position=None) for row in rows]
-    is_full = len(rows) == page.limit
-    cursor = encode_time_cursor(rows[-1].created_at, rows[-1].id) if is_full else None
+    cursor = next_time_cursor(rows, page.limit)
     return JobPage(items=items, next_cursor=cursor)
 
 
@@ -147,9 +170,11 @@ async def show_job(
 ) -> Response:
     """Show state, progress, place in the queue, and the reason where the job failed."""
 
-    def load() -> JobView:
-        with unit_of_work(resources.engine) as session:
-            return view_of(session, jobs.get_job(session, caller.workspace_id, JobId(job_id)))
+    async def load() -> JobView:
+        view = await resources.job_views.answer((caller.workspace_id, JobId(job_id)))
+        if view is None:
+            raise jobs.job_not_found(JobId(job_id))
+        return view
 
     return await answer_when_due(
         request,
@@ -170,6 +195,7 @@ def cancel_job(job_id: Identifier, caller: Writer, resources: SharedResources) -
     """Cancel a queued job at once; a running one stops within the service's grace time."""
     with unit_of_work(resources.engine) as session:
         job = jobs.cancel_job(session, caller.workspace_id, JobId(job_id), resources.clock())
+        record_action(session, caller, "cancel_job", job_id, resources.clock())
         return view_of(session, job)
 
 
@@ -180,10 +206,15 @@ def cancel_job(job_id: Identifier, caller: Writer, resources: SharedResources) -
     summary="Queue a failed or cancelled job again",
     responses=authorised_problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
-def retry_job(job_id: Identifier, caller: Writer, resources: SharedResources) -> JobView:
+def retry_job(
+    job_id: Identifier, caller: Writer, resources: SharedResources, origin: RequestOrigin
+) -> JobView:
     """Queue the job again; it goes on from its newest checkpoint."""
     with unit_of_work(resources.engine) as session:
-        job = jobs.retry_job(session, caller.workspace_id, JobId(job_id), resources.clock())
+        now = resources.clock()
+        job = jobs.retry_job(session, caller.workspace_id, JobId(job_id), now, origin=origin)
+        check_queued_jobs(session, caller.workspace_id, resources.settings)
+        record_action(session, caller, "retry_job", job_id, resources.clock())
         view = view_of(session, job)
     resources.doorbell.ring_job(JobId(job_id))
     return view
@@ -200,6 +231,7 @@ def delete_job(job_id: Identifier, caller: Writer, resources: SharedResources) -
     """Delete rows and files of a job that has reached a final state."""
     with unit_of_work(resources.engine) as session:
         orphans = jobs.delete_job(session, caller.workspace_id, JobId(job_id))
+        record_action(session, caller, "delete_job", job_id, resources.clock())
     # After the commit: a deletion that was rolled back must find its files in place.
     remove_files(resources.store, orphans)
 

@@ -1,14 +1,13 @@
 """Answers that a client may wait for: the same resource, held until it has news."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import anyio
 from fastapi import Request
 from pydantic import BaseModel
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.conditional import entity_tag, is_known, tagged_response
@@ -21,12 +20,12 @@ class Awaited(Generic[ViewT]):
     """A resource that changes until it reaches a final state.
 
     Attributes:
-        load: Reads it now, in a transaction of its own.
+        load: Reads it now.
         is_final: Whether it will not change any more.
         headers: Further headers of an answer that shows it.
     """
 
-    load: Callable[[], ViewT]
+    load: Callable[[], Awaitable[ViewT]]
     is_final: Callable[[ViewT], bool]
     headers: Callable[[ViewT], Mapping[str, str]]
 
@@ -51,7 +50,7 @@ async def answer_when_due(
     """
     deadline = time.monotonic() + wait_seconds
     while True:
-        view = await run_in_threadpool(awaited.load)
+        view = await awaited.load()
         remaining = deadline - time.monotonic()
         if remaining <= 0 or _is_news(request, view, awaited) or await request.is_disconnected():
             return tagged_response(request, view, headers=awaited.headers(view))

@@ -8,24 +8,43 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api.dependencies import Reader, SharedResources
-from api.file_responses import FILE_RESPONSES, OpenFiles, file_response, not_modified
+from api.file_responses import OpenFiles, file_responses, stored_file_response
 from api.problem_responses import authorised_problems
 from api.resources import Resources
 from api.schemas.fields import Identifier
 from curation import selections
 from curation.database import unit_of_work
 from curation.identifiers import JobId, SelectionId
-from curation.manifest_files import ManifestFormat
+from curation.manifest_formats import MANIFEST_FORMATS, ManifestFormat
 from curation.manifests import ManifestRequest, manifest_object
 
 router = APIRouter(prefix="/v1", tags=["selections"])
 
-_PROBLEMS = authorised_problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_RESPONSES = {
+    **file_responses(dict.fromkeys(facts.media_type for facts in MANIFEST_FORMATS.values())),
+    **authorised_problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+}
 
 AskedFormat = Annotated[
-    ManifestFormat, Query(alias="format", description="The format of the file.")
+    ManifestFormat,
+    Query(
+        alias="format",
+        description=(
+            "The format of the file. `imagefolder`, `webdataset` and `fiftyone` carry the images,"
+            " so they need a pool of images; `npy` holds ids alone; `croissant` describes the"
+            " Parquet files."
+        ),
+    ),
 ]
-KeptOnly = Annotated[bool, Query(description="Leave dropped samples out.")]
+KeptOnly = Annotated[
+    bool | None,
+    Query(
+        description=(
+            "Leave dropped samples out. Where it is not given, formats that hold images or ids"
+            " alone leave them out, and the others do not."
+        )
+    ),
+]
 
 
 @router.get(
@@ -33,7 +52,7 @@ KeptOnly = Annotated[bool, Query(description="Leave dropped samples out.")]
     operation_id="download_job_manifest",
     summary="Download the manifest of a job",
     response_class=Response,
-    responses={**FILE_RESPONSES, **_PROBLEMS},
+    responses=_RESPONSES,
 )
 def download_job_manifest(  # noqa: PLR0913 - each parameter is a part of the request.
     *,
@@ -43,7 +62,7 @@ def download_job_manifest(  # noqa: PLR0913 - each parameter is a part of the re
     resources: SharedResources,
     files: OpenFiles,
     file_format: AskedFormat = ManifestFormat.PARQUET,
-    kept_only: KeptOnly = False,
+    kept_only: KeptOnly = None,
 ) -> Response:
     """Give one row a sample; `keep` is the cut that the job suggests."""
     asked = ManifestRequest(
@@ -60,7 +79,7 @@ def download_job_manifest(  # noqa: PLR0913 - each parameter is a part of the re
     operation_id="download_selection_manifest",
     summary="Download the manifest of a selection",
     response_class=Response,
-    responses={**FILE_RESPONSES, **_PROBLEMS},
+    responses=_RESPONSES,
 )
 def download_selection_manifest(  # noqa: PLR0913 - each parameter is a part of the request.
     *,
@@ -70,7 +89,7 @@ def download_selection_manifest(  # noqa: PLR0913 - each parameter is a part of 
     resources: SharedResources,
     files: OpenFiles,
     file_format: AskedFormat = ManifestFormat.PARQUET,
-    kept_only: KeptOnly = False,
+    kept_only: KeptOnly = None,
 ) -> Response:
     """Give one row a sample; `keep` is the selection's cut."""
     with unit_of_work(resources.engine) as session:
@@ -92,9 +111,11 @@ def _answer(
 ) -> Response:
     """Return the manifest's stored file; the first who asks waits for it to be rendered."""
     stored = manifest_object(resources.engine, resources.store, asked)
-    tag = f'"{stored.digest}"'
-    if (known := not_modified(request, tag)) is not None:
-        return known
-    path = files.enter_context(resources.store.local_path(stored.digest))
-    stem = "kept" if asked.kept_only else "manifest"
-    return file_response(path, asked.format, file_name=f"{stem}.{asked.format}", tag=tag)
+    return stored_file_response(
+        request,
+        resources,
+        files,
+        stored,
+        media_type=MANIFEST_FORMATS[asked.format].media_type,
+        file_name=asked.file_name,
+    )

@@ -11,6 +11,7 @@ weight for every synthetic sample, and gives back weights, diagnostics and filte
 
 Every call but those for operations needs an API key: `Authorization: Bearer wnw_...`.
 Every error is problem+json (RFC 9457) with a stable `reason`. Lists are paged by opaque cursors.
+A query parameter or a field of a body that an operation does not name is refused, not ignored.
 Times are UTC, ids are UUIDv7."""
 
 TAGS = [
@@ -19,6 +20,9 @@ TAGS = [
     {"name": "results", "description": "What a finished job found."},
     {"name": "selections", "description": "Named cuts, and the manifests of what they keep."},
     {"name": "selectors", "description": "What jobs learned, and the scoring of new datasets."},
+    {"name": "usage", "description": "What the workspace holds, and what it may."},
+    {"name": "webhooks", "description": "Addresses that are told when jobs end."},
+    {"name": "keys", "description": "API keys and the audit log, for administrators."},
     {"name": "operations", "description": "For whoever runs the service."},
 ]
 

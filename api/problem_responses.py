@@ -26,6 +26,16 @@ _EXAMPLES: dict[HTTPStatus, tuple[str, str, str | None]] = {
         "The setting steps must be at least 1.",
         "config.steps",
     ),
+    HTTPStatus.INSUFFICIENT_STORAGE: (
+        "STORAGE_FULL",
+        "There is no room left where files are stored.",
+        None,
+    ),
+    HTTPStatus.TOO_MANY_REQUESTS: (
+        "RATE_LIMITED",
+        "This key calls more often than it may.",
+        None,
+    ),
     HTTPStatus.SERVICE_UNAVAILABLE: (
         "DATABASE_UNAVAILABLE",
         "The database does not answer at the moment.",
@@ -46,6 +56,7 @@ def authorised_problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]
         HTTPStatus.FORBIDDEN,
         *statuses,
         HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
 

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import REQUEST_ID_SCOPE_KEY, internal_error_response
 from api.metrics import RequestMetrics
+from api.rate_limits import RATE_HEADERS_SCOPE_KEY
 from curation.identifiers import new_id
 
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -59,7 +60,9 @@ class RequestContextMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                _add_headers(MutableHeaders(scope=message), scope[REQUEST_ID_SCOPE_KEY])
+                headers = MutableHeaders(scope=message)
+                _add_headers(headers, scope[REQUEST_ID_SCOPE_KEY])
+                headers.update(scope.get(RATE_HEADERS_SCOPE_KEY, {}))
             await send(message)
 
         try:
@@ -90,6 +93,7 @@ class RequestContextMiddleware:
         _log.info(
             "request_finished",
             method=scope["method"],
+            route=template,
             path=scope["path"],
             status=status,
             duration_seconds=round(seconds, 4),

@@ -1,5 +1,6 @@
 """Routes of a finished job's results: weights by page, traces, report, histogram, one sample."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
@@ -9,11 +10,14 @@ from api.cursors import decode_position_cursor, encode_position_cursor
 from api.dependencies import AskedPage, Reader, SharedResources
 from api.finished_jobs import FinishedJob, find_finished_job
 from api.problem_responses import authorised_problems
+from api.resources import Resources
 from api.sample_features import FeatureTable, describe_sample
+from api.sample_neighbours import Neighbour, nearest_samples
 from api.schemas.fields import MAX_POSTGRESQL_INTEGER, Identifier
 from api.schemas.results import (
     HistogramClass,
     HistogramView,
+    NeighbourView,
     ReportView,
     SampleView,
     TraceSeries,
@@ -24,6 +28,7 @@ from api.schemas.results import (
 from curation import results
 from curation.database import unit_of_work
 from curation.identifiers import JobId
+from curation.result_columns import NEIGHBOUR_VECTORS_KIND
 from curation.results import WeightOrder, WeightRow
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
@@ -149,9 +154,33 @@ def show_sample(
         row = results.weight_at(session, job.job_id, position)
         table = FeatureTable.of_job(session, job.job_id)
         keep = results.score_columns(session, job.job_id).keep
+        vectors = results.job_object(session, job.job_id, NEIGHBOUR_VECTORS_KIND)
     # The session is closed: reading the features' file takes longer than all queries.
     features = describe_sample(resources.store, table, position=position, keep=keep)
-    return SampleView(**_weight_view(job, row).model_dump(), features=features)
+    neighbours = (
+        []
+        if vectors is None
+        else nearest_samples(resources.store, vectors, position=position, sample_count=len(keep))
+    )
+    return SampleView(
+        **_weight_view(job, row).model_dump(),
+        features=features,
+        neighbours=_neighbour_views(resources, job, neighbours),
+    )
+
+
+def _neighbour_views(
+    resources: Resources, job: FinishedJob, neighbours: Sequence[Neighbour]
+) -> list[NeighbourView]:
+    places = [neighbour.position for neighbour in neighbours]
+    with unit_of_work(resources.engine) as session:
+        rows = results.weights_at(session, job.job_id, places)
+    return [
+        NeighbourView(
+            **_weight_view(job, rows[neighbour.position]).model_dump(), cosine=neighbour.cosine
+        )
+        for neighbour in neighbours
+    ]
 
 
 def _key(row: WeightRow, order: WeightOrder) -> int:

@@ -4,12 +4,13 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from api.cursors import decode_time_cursor, encode_time_cursor
+from api.cursors import decode_time_cursor, next_time_cursor
 from api.dependencies import AskedPage, Reader, SetLocation, SharedResources, Writer
 from api.problem_responses import authorised_problems
 from api.schemas.fields import Identifier
 from api.schemas.selections import SelectionCreate, SelectionPage, SelectionView
 from curation import selections
+from curation.audit import record_action
 from curation.database import unit_of_work
 from curation.identifiers import JobId, SelectionId
 
@@ -46,6 +47,7 @@ def create_selection(
             rule=selections.rule_from_json(body.rule.model_dump()),
             now=resources.clock(),
         )
+        record_action(session, caller, "create_selection", row.id, resources.clock())
         view = SelectionView.from_row(row)
     set_location(f"/v1/selections/{view.id}")
     return view
@@ -66,10 +68,9 @@ def list_selections(
         rows = selections.list_selections(
             session, caller.workspace_id, JobId(job_id), after=after, limit=page.limit
         )
-    is_full = len(rows) == page.limit
     return SelectionPage(
         items=[SelectionView.from_row(row) for row in rows],
-        next_cursor=encode_time_cursor(rows[-1].created_at, rows[-1].id) if is_full else None,
+        next_cursor=next_time_cursor(rows, page.limit),
     )
 
 

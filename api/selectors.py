@@ -4,23 +4,26 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from api.cursors import decode_time_cursor, encode_time_cursor
+from api.cursors import decode_time_cursor, next_time_cursor
 from api.dependencies import (
     AskedPage,
     IdempotencyKey,
     Reader,
+    RequestOrigin,
     SetLocation,
     SharedResources,
     Writer,
 )
-from api.jobs import view_of
+from api.job_views import view_of
+from api.jobs import ring_new
 from api.problem_responses import authorised_problems
 from api.schemas.fields import Identifier
 from api.schemas.jobs import JobView
 from api.schemas.selectors import ScoreCreate, SelectorPage, SelectorView
 from curation import jobs, selectors
+from curation.audit import record_action
 from curation.database import unit_of_work
-from curation.identifiers import DatasetId, JobId, SelectorId
+from curation.identifiers import DatasetId, SelectorId
 from curation.object_rows import remove_files
 
 router = APIRouter(prefix="/v1", tags=["selectors"])
@@ -41,10 +44,9 @@ def list_selectors(*, caller: Reader, resources: SharedResources, page: AskedPag
     after = decode_time_cursor(page.cursor)
     with unit_of_work(resources.engine) as session:
         rows = selectors.list_selectors(session, caller.workspace_id, after=after, limit=page.limit)
-    is_full = len(rows) == page.limit
     return SelectorPage(
         items=[SelectorView.from_row(row) for row in rows],
-        next_cursor=encode_time_cursor(rows[-1].created_at, rows[-1].id) if is_full else None,
+        next_cursor=next_time_cursor(rows, page.limit),
     )
 
 
@@ -74,6 +76,7 @@ def delete_selector(selector_id: Identifier, caller: Writer, resources: SharedRe
     """Delete a selector that no job scores by; the job that it comes from keeps its results."""
     with unit_of_work(resources.engine) as session:
         orphans = selectors.delete_selector(session, caller.workspace_id, SelectorId(selector_id))
+        record_action(session, caller, "delete_selector", selector_id, resources.clock())
     # After the commit: a deletion that was rolled back must find its files in place.
     remove_files(resources.store, orphans)
 
@@ -97,6 +100,7 @@ def score_dataset(  # noqa: PLR0913 - what a route is given.
     caller: Writer,
     resources: SharedResources,
     set_location: SetLocation,
+    origin: RequestOrigin,
     idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """Queue a job that scores the dataset; its results are read as those of any job."""
@@ -112,10 +116,13 @@ def score_dataset(  # noqa: PLR0913 - what a route is given.
             idempotency_key=idempotency_key,
             settings=resources.settings,
             now=resources.clock(),
+            origin=origin,
         )
+        if created.is_new:
+            record_action(session, caller, "score_dataset", created.job.id, resources.clock())
         view = view_of(session, created.job)
     # After the commit, or a worker might look for a row that is not there yet.
     if created.is_new:
-        resources.doorbell.ring_job(JobId(view.id))
+        ring_new(resources, view)
     set_location(f"/v1/jobs/{view.id}")
     return view

@@ -71,3 +71,5 @@ class Sweeper:
             self._doorbell.ring_job(job_id)
         for dataset_id in report.validate:
             self._doorbell.ring_validation(dataset_id)
+        if report.has_due_webhooks:
+            self._doorbell.ring_webhooks()

@@ -1,20 +1,25 @@
 """What a client sends and receives about datasets."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from api.schemas.fields import (
     ColumnName,
     DisplayName,
     Identifier,
+    ImportUrl,
     Page,
     RequestModel,
     ResponseModel,
     UtcTime,
+    Whole,
 )
 from curation.feature_columns import ColumnKind, columns_from_json
 from curation.models import Dataset, DatasetRejection, DatasetState, Modality, Role
 
 MAX_IMAGE_SIDE = 1024
+ImageSide = Annotated[int, Field(strict=True, ge=8, le=MAX_IMAGE_SIDE), Whole]
 
 
 class DatasetCreate(RequestModel):
@@ -31,17 +36,24 @@ class DatasetCreate(RequestModel):
     id_column: ColumnName | None = Field(
         default=None, description="The column that holds the sample's id; null is `id`, if present."
     )
-    image_size: int | None = Field(
+    image_size: ImageSide | None = Field(
         default=None,
-        strict=True,
-        ge=8,
-        le=MAX_IMAGE_SIDE,
         description="Side in pixels to which all images are resized; needed where sizes differ.",
     )
 
 
+class DatasetImport(DatasetCreate):
+    """A dataset to be made of a file that a worker fetches."""
+
+    url: ImportUrl = Field(
+        description="`s3://bucket/key` of one file, under what the operator allows; nothing in the"
+        " key is escaped. The key's ending says how to read the file.",
+        examples=["s3://pools/digits/synthetic.zip"],
+    )
+
+
 class DatasetContent(ResponseModel):
-    """The file that was uploaded."""
+    """The file that was uploaded, or fetched."""
 
     file_name: str = Field(examples=["synthetic.zip"])
     size_bytes: int = Field(examples=[1_203_311])

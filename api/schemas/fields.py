@@ -3,7 +3,18 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from api.schemas.patterns import FILE_NAME, IMPORT_URL, NOT_BLANK, PRINTABLE
 
 MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 100
@@ -11,9 +22,6 @@ DEFAULT_PAGE_SIZE = 100
 MAX_SAFE_INTEGER = 2**53 - 1
 # The largest value of PostgreSQL's integer, the type of every position and count.
 MAX_POSTGRESQL_INTEGER = 2**31 - 1
-
-# PostgreSQL's text holds no NUL, and control characters in a name only ever mislead a reader.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 
 
 def _refuse_path(name: str) -> str:
@@ -27,18 +35,32 @@ def _refuse_path(name: str) -> str:
     return name
 
 
+def _as_whole(value: object) -> object:
+    """Return a float without a fraction as an integer, which JSON Schema does not tell apart."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(_as_whole)
+
 DisplayName = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PRINTABLE),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=NOT_BLANK),
 ]
-ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
 FileName = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=255, pattern=_PRINTABLE),
+    StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE),
     AfterValidator(_refuse_path),
+    WithJsonSchema({"type": "string", "maxLength": 255, "pattern": FILE_NAME}),
+]
+ImportUrl = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2000, pattern=PRINTABLE),
+    WithJsonSchema({"type": "string", "maxLength": 2000, "pattern": IMPORT_URL}),
 ]
 # A uniform 64-bit seed would not survive JSON in a browser.
-Seed = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]
+Seed = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER), Whole]
+Count = Annotated[int, Field(strict=True, ge=1, le=MAX_POSTGRESQL_INTEGER), Whole]
 
 Identifier = UUID
 UtcTime = AwareDatetime

@@ -3,7 +3,7 @@
 from pydantic import Field, JsonValue
 
 from api.schemas.fields import (
-    MAX_POSTGRESQL_INTEGER,
+    Count,
     Identifier,
     Page,
     RequestModel,
@@ -11,6 +11,10 @@ from api.schemas.fields import (
     Seed,
     UtcTime,
 )
+from curation.identifiers import DatasetId
+from curation.job_estimates import EstimateBasis, JobEstimate
+from curation.job_requests import JobRequest
+from curation.method_settings import METHODS
 from curation.models import Job, JobEvent, JobState
 
 _EXAMPLE_ID = "0193a3c0-7c1e-7aa0-8d6e-0f5d1c2b3a49"
@@ -26,20 +30,33 @@ class JobCreate(RequestModel):
         description="A ready dataset of role test; without it the report is cross-validated "
         "on the reference.",
     )
-    method: str = Field(default="winnow", max_length=50, examples=["winnow"])
+    method: str = Field(
+        default="winnow",
+        max_length=50,
+        examples=["winnow"],
+        json_schema_extra={"enum": list(METHODS)},
+    )
     config: dict[str, JsonValue] = Field(
         default={},
         description="Settings that differ from the defaults; see `/v1/job-config-schema`.",
         examples=[{"steps": 400}],
     )
     seed: Seed = Field(default=0, description="The same seed and data give the same result.")
-    max_runtime_seconds: int | None = Field(
-        default=None,
-        strict=True,
-        ge=1,
-        le=MAX_POSTGRESQL_INTEGER,
-        description="Null takes the service's own limit.",
+    max_runtime_seconds: Count | None = Field(
+        default=None, description="Null takes the service's own limit."
     )
+
+    def to_request(self) -> JobRequest:
+        """Return what is asked for, in the words of the domain."""
+        return JobRequest(
+            synthetic_id=DatasetId(self.synthetic_id),
+            reference_id=DatasetId(self.reference_id),
+            test_id=None if self.test_id is None else DatasetId(self.test_id),
+            method=self.method,
+            config=self.config,
+            seed=self.seed,
+            max_runtime_seconds=self.max_runtime_seconds,
+        )
 
 
 class JobFailure(ResponseModel):
@@ -75,6 +92,10 @@ class JobView(ResponseModel):
     eta_seconds: float | None
     device: str | None = Field(examples=["cpu"])
     sample_count: int | None = Field(description="Samples in the pool.")
+    seconds_by_phase: dict[str, float] | None = Field(
+        description="Seconds that the attempt at work, or the last one, has spent in each phase.",
+        examples=[{"load": 0.4, "encode": 3.1, "train": 41.7}],
+    )
     failure: JobFailure | None
     created_at: UtcTime
     started_at: UtcTime | None
@@ -104,6 +125,7 @@ class JobView(ResponseModel):
             eta_seconds=row.eta_seconds,
             device=row.device,
             sample_count=row.sample_count,
+            seconds_by_phase=row.seconds_by_phase,
             failure=_failure_of(row),
             created_at=row.created_at,
             started_at=row.started_at,
@@ -146,3 +168,49 @@ class JobConfigSchemas(ResponseModel):
     methods: dict[str, dict[str, JsonValue]] = Field(
         description="By method: a JSON Schema with each setting's default, range and help."
     )
+
+
+class JobWarning(ResponseModel):
+    """Something that does not keep a job from running, but may spoil what comes of it."""
+
+    reason: str = Field(examples=["FEW_REFERENCE_SAMPLES"])
+    detail: str
+    field: str | None = Field(description="The field of the request that it is about.")
+
+
+class JobEstimateView(ResponseModel):
+    """What a job would take; its time in the queue is not part of it."""
+
+    seconds: float = Field(description="Time from its start to its end.", examples=[95.0])
+    seconds_low: float = Field(description="It will hardly take less.", examples=[60.0])
+    seconds_high: float = Field(description="It will hardly take more.", examples=[150.0])
+    peak_memory_bytes: int = Field(
+        description="Most memory of the training process, always by the rule of docs/estimates.md.",
+        examples=[1_200_000_000],
+    )
+    device: str | None = Field(
+        description="`cpu` or `cuda`, as the workspace's newest job said; null before the first.",
+        examples=["cpu"],
+    )
+    basis: EstimateBasis = Field(
+        description="`past_jobs` where the workspace has finished jobs like this one, else `rule`."
+    )
+    past_job_count: int = Field(description="Jobs that the times rest on.", examples=[3])
+    warnings: list[JobWarning]
+
+    @classmethod
+    def from_estimate(cls, estimate: JobEstimate) -> "JobEstimateView":
+        """Return the wire form of an estimate."""
+        return cls(
+            seconds=estimate.time.seconds,
+            seconds_low=estimate.time.low,
+            seconds_high=estimate.time.high,
+            peak_memory_bytes=estimate.peak_memory_bytes,
+            device=estimate.device,
+            basis=estimate.time.basis,
+            past_job_count=estimate.time.past_job_count,
+            warnings=[
+                JobWarning(reason=warning.reason, detail=warning.detail, field=warning.field)
+                for warning in estimate.warnings
+            ],
+        )

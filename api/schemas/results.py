@@ -92,7 +92,18 @@ class FeatureView(ResponseModel):
     )
 
 
+class NeighbourView(WeightView):
+    """A sample that lies near another one."""
+
+    cosine: float = Field(
+        description="Of the angle between both, by the encoder's 32 leading components."
+    )
+
+
 class SampleView(WeightView):
-    """One sample with its features."""
+    """One sample with its features and those that lie nearest to it."""
 
     features: list[FeatureView]
+    neighbours: list[NeighbourView] = Field(
+        description="Nearest first; empty where a selector made the scores."
+    )

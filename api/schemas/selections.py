@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from api.schemas.fields import (
-    MAX_POSTGRESQL_INTEGER,
+    Count,
     DisplayName,
     Identifier,
     Page,
@@ -35,7 +35,7 @@ class TopCountRule(_Rule):
     """Keep this many samples, best first."""
 
     kind: Literal["top_count"]
-    count: int = Field(strict=True, ge=1, le=MAX_POSTGRESQL_INTEGER, examples=[1000])
+    count: Count = Field(examples=[1000])
 
 
 class ThresholdRule(_Rule):

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from api.schemas.fields import (
-    MAX_POSTGRESQL_INTEGER,
+    Count,
     Identifier,
     Page,
     RequestModel,
@@ -54,10 +54,6 @@ class ScoreCreate(RequestModel):
     """A dataset to be scored without training."""
 
     dataset_id: Identifier = Field(description="A ready dataset of role synthetic.")
-    max_runtime_seconds: int | None = Field(
-        default=None,
-        strict=True,
-        ge=1,
-        le=MAX_POSTGRESQL_INTEGER,
-        description="Null takes the service's own limit.",
+    max_runtime_seconds: Count | None = Field(
+        default=None, description="Null takes the service's own limit."
     )
