@@ -10,15 +10,17 @@ from pathlib import Path
 from winnow.client import Client
 from winnow.connection import Connection
 from winnow.display import Display
-from winnow.errors import WinnowError
+from winnow.errors import ServerUnreachableError, WinnowError
 from winnow.inputs import PreparedInput, open_input
-from winnow.output_folder import Outcome, write_results
+from winnow.operations.output_folder import Outcome
+from winnow.operations.uploads import sends_parts, shown_name
 from winnow.resources import Dataset, DatasetId, DatasetRequest, Job, JobRequest, JsonObject, Role
 from winnow.signals import Stopped, signals_held
 
 _REJECTIONS_COUNTED = 1000
-_LONGEST_NAME = 200
 _MEGABYTE = 10**6
+# After these the same upload may well succeed.
+_PASSING = (ServerUnreachableError, KeyboardInterrupt, Stopped)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,9 @@ def curate(connection: Connection, request: CurateRequest, out: Path, display: D
     display.say(f"Job {job.id}")
     job = follow_job(connection, job, display)
     with display.task("Downloading the results") as update:
-        return write_results(connection.client, job, out, on_progress=lambda f: update(f, "", ""))
+        return connection.client.write_results(
+            job, out, on_progress=lambda done: update(done, "", "")
+        )
 
 
 def _upload_all(
@@ -82,12 +86,28 @@ def _upload_all(
     return {dataset.role: dataset.id for dataset in uploaded}
 
 
-def upload(
-    client: Client, source: PreparedInput, request: DatasetRequest, display: Display
+def upload(  # noqa: PLR0913 - What is sent, whereto, and what was sent before.
+    client: Client,
+    source: PreparedInput,
+    request: DatasetRequest,
+    display: Display,
+    *,
+    resumed: Dataset | None = None,
+    is_resumable: bool = False,
 ) -> Dataset:
-    """Creates a dataset and sends its content; one whose content does not arrive is deleted."""
-    printable = "".join(c if c.isprintable() else "?" for c in request.name or source.name)
-    dataset = client.create_dataset(replace(request, name=printable[:_LONGEST_NAME]))
+    """Creates a dataset and sends its content; a new one whose content does not arrive is deleted.
+
+    Args:
+        client: The service.
+        source: The file.
+        request: The dataset to be made.
+        display: Shows progress.
+        resumed: A dataset some of whose parts have arrived, instead of a new one.
+        is_resumable: Leave the dataset where the service went away or the user stopped and its
+            parts can be completed later.
+    """
+    named = replace(request, name=shown_name(request, source))
+    dataset = resumed or client.create_dataset(named)
     size_bytes = max(source.size_bytes, 1)
     title = f"Uploading {request.role} ({_size(size_bytes)})"
     try:
@@ -99,9 +119,17 @@ def upload(
                 size_bytes=source.size_bytes,
                 on_progress=lambda sent_bytes: update(sent_bytes / size_bytes, "", ""),
             )
-    except BaseException:
-        with suppress(WinnowError), signals_held():
-            client.delete_dataset(dataset.id)
+    except BaseException as error:
+        has_parts = is_resumable and sends_parts(source.size_bytes)
+        if has_parts and isinstance(error, _PASSING):
+            display.say(
+                "The parts that have arrived stay; send the rest by the same command with: "
+                f"--resume {dataset.id}"
+            )
+        elif resumed is None:
+            # The error that ends the upload says more than one of the tidying up.
+            with suppress(WinnowError), signals_held():
+                client.delete_dataset(dataset.id)
         raise
     return dataset
 
@@ -129,7 +157,7 @@ def await_validation(connection: Connection, dataset: Dataset, display: Display)
         reasons = Counter(rejection.reason for rejection in rejected)
         named = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         display.say(
-            f"{ready.role}: {ready.rejected_count} rows were left out ({named}); "
+            f"{ready.role}: left out {ready.rejected_count} ({named}); "
             f"see them with: winnow datasets show {ready.id}"
         )
     return ready

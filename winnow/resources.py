@@ -136,6 +136,33 @@ class DatasetRequest:
 
 
 @dataclass(frozen=True)
+class UploadPart:
+    """A part of a dataset's content that has arrived."""
+
+    number: int
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How much of something there is, and how much there may be."""
+
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a workspace holds, beside its quotas."""
+
+    stored_bytes: Measure
+    datasets: Measure
+    running_jobs: Measure
+    queued_jobs: Measure
+
+
+@dataclass(frozen=True)
 class Rejection:
     """A row that validation left out, and why."""
 
@@ -208,6 +235,40 @@ class JobRequest:
 
 
 @dataclass(frozen=True)
+class JobWarning:
+    """Something that does not keep a job from running, but may spoil what comes of it."""
+
+    reason: str
+    detail: str
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class JobEstimate:
+    """What a job would take, without its time in the queue.
+
+    Attributes:
+        seconds: Time from its start to its end.
+        seconds_low: It will hardly take less.
+        seconds_high: It will hardly take more.
+        peak_memory_bytes: Most memory of the training process.
+        device: cpu or cuda, as the workspace's newest job said; None before the first.
+        basis: past_jobs where the workspace has finished jobs like this one, else rule.
+        past_job_count: Jobs that the times rest on.
+        warnings: What may spoil the job.
+    """
+
+    seconds: float
+    seconds_low: float
+    seconds_high: float
+    peak_memory_bytes: int
+    device: str | None
+    basis: str
+    past_job_count: int
+    warnings: list[JobWarning]
+
+
+@dataclass(frozen=True)
 class SampleWeight:
     """The result for one sample of the pool."""
 
@@ -255,6 +316,21 @@ class Suggested:
 
 
 SelectionRule = TopFraction | TopCount | Threshold | Suggested
+
+
+def describe_rule(rule: SelectionRule) -> str:
+    """Returns the name of a cut that was given none."""
+    match rule:
+        case TopFraction():
+            said = f"best {rule.fraction:g} of the pool"
+        case TopCount():
+            said = f"best {rule.count}"
+        case Threshold():
+            said = f"score at least {rule.threshold:g}"
+        case Suggested():
+            said = "suggested"
+    is_balanced = isinstance(rule, TopFraction | TopCount) and rule.balanced
+    return f"{said}, balanced" if is_balanced else said
 
 
 @dataclass(frozen=True)

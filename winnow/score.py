@@ -7,7 +7,7 @@ from winnow.connection import Connection
 from winnow.curate import await_validation, follow_job, upload
 from winnow.display import Display
 from winnow.inputs import open_input
-from winnow.output_folder import Outcome, write_results
+from winnow.operations.output_folder import Outcome
 from winnow.resources import DatasetId, DatasetRequest, Role, SelectorId
 
 
@@ -43,7 +43,7 @@ def score(connection: Connection, request: ScoreRequest, out: Path, display: Dis
     display.say(f"Job {job.id}")
     job = follow_job(connection, job, display)
     with display.task("Downloading the results") as update:
-        return write_results(client, job, out, on_progress=lambda f: update(f, "", ""))
+        return client.write_results(job, out, on_progress=lambda done: update(done, "", ""))
 
 
 def _dataset_id(connection: Connection, request: ScoreRequest, display: Display) -> DatasetId:

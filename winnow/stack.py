@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,14 +16,14 @@ from typing import Self
 import httpx2
 
 from winnow.child_process import ChildSpec, spawn, stop
+from winnow.client import Client
 from winnow.data_folder import DataFolder, StackAddress, write_private
 from winnow.embedded_postgres import EmbeddedPostgres
 from winnow.embedded_valkey import EmbeddedValkey
-from winnow.errors import ApiError, PortInUseError, ServerStartError
+from winnow.errors import PortInUseError, ServerStartError, UnauthenticatedError
 from winnow.folder_lock import FolderLock, server_lock
 from winnow.log_file import log_reason, open_log
 from winnow.signals import signals_held
-from winnow.transport import Call, Transport
 
 _CODE_ROOT = Path(__file__).parents[1]
 _READY_SECONDS = 120.0
@@ -324,13 +323,11 @@ def _url(host: str, port: int) -> str:
 
 def _opens(server: str, api_key: str) -> bool:
     """Tells whether the service knows the key; it may have been revoked, or the database lost."""
-    with Transport(server, api_key) as transport:
+    with Client(server, api_key) as client:
         try:
-            transport.send(Call(method="GET", path="/v1/datasets", params={"limit": 1}))
-        except ApiError as error:
-            if error.problem.status == HTTPStatus.UNAUTHORIZED:
-                return False
-            raise
+            client.get_usage()
+        except UnauthenticatedError:
+            return False
     return True
 
 

@@ -1,17 +1,21 @@
 """``winnow curate``: the whole job in one line."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from winnow.commands.options import (
     ApiKeyOption,
+    ConfigOption,
     DataOption,
-    JsonOption,
+    LongOutputOption,
+    MethodOption,
+    OutputFormat,
     QuietOption,
+    SeedOption,
     ServerOption,
+    parse_settings,
     target_of,
 )
 from winnow.commands.printing import output_console, print_json
@@ -19,9 +23,9 @@ from winnow.connection import connect
 from winnow.curate import CurateRequest, curate
 from winnow.display import choose_display
 from winnow.errors import InputError
-from winnow.output_folder import Outcome, how_to_open, make_output_folder
+from winnow.operations.output_folder import Outcome, how_to_open, make_output_folder
 from winnow.report_table import console_table, measured_on, table_rows
-from winnow.resources import DatasetRequest, JsonObject, Role
+from winnow.resources import DatasetRequest, Role
 
 _INPUT_HELP = "An image folder, a zip or tar of one, a Parquet, JSONL or CSV table, or an .npz."
 
@@ -36,12 +40,9 @@ def curate_command(  # noqa: PLR0913 - Each parameter is an option of the comman
         Path | None,
         typer.Option(help="Real samples for the report; else it is cross-validated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same data: same result.")] = 0,
-    method: Annotated[str, typer.Option(help="How samples are weighed.")] = "winnow",
-    config: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="A setting of the method; may be given again."),
-    ] = None,
+    seed: SeedOption = 0,
+    method: MethodOption = "winnow",
+    config: ConfigOption = None,
     label_column: Annotated[
         str | None, typer.Option(help="Column of a table that holds the class. (default: label)")
     ] = None,
@@ -59,7 +60,7 @@ def curate_command(  # noqa: PLR0913 - Each parameter is an option of the comman
     ] = False,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
-    as_json: JsonOption = False,
+    output: LongOutputOption = OutputFormat.TABLE,
     quiet: QuietOption = False,
 ) -> None:
     """Weigh a synthetic dataset against real samples and write the curated one to a folder.
@@ -99,33 +100,11 @@ def curate_command(  # noqa: PLR0913 - Each parameter is an option of the comman
         outcome = curate(connection, request, out, display)
         address = connection.client.server
     opening = how_to_open(data if connection.stack is not None else None, address)
-    _print_outcome(outcome, opening, as_json=as_json)
+    _print_outcome(outcome, opening, output)
 
 
-def parse_settings(pairs: list[str]) -> JsonObject:
-    """Returns the settings of ``key=value`` pairs; a value is JSON, or else a word.
-
-    Raises:
-        InputError: a pair has no ``=``.
-    """
-    settings: JsonObject = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise InputError(f"--config takes KEY=VALUE, as in steps=400, and not {pair!r}.")
-        settings[key.strip()] = _value(text.strip())
-    return settings
-
-
-def _value(text: str) -> Any:  # Whatever JSON holds.
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _print_outcome(outcome: Outcome, opening: str, *, as_json: bool) -> None:
-    if as_json:
+def _print_outcome(outcome: Outcome, opening: str, output: OutputFormat) -> None:
+    if output is OutputFormat.JSON:
         print_json(
             {
                 "job_id": str(outcome.job.id),

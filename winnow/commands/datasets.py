@@ -1,4 +1,4 @@
-"""``winnow datasets``: lists, shows, uploads and deletes datasets."""
+"""``winnow datasets``: lists, shows, uploads, imports and deletes datasets."""
 
 from dataclasses import asdict
 from itertools import islice
@@ -8,6 +8,8 @@ from uuid import UUID
 
 import typer
 
+from winnow.client import Client
+from winnow.commands.asking import ask, print_deleted
 from winnow.commands.options import (
     ApiKeyOption,
     DataOption,
@@ -20,28 +22,38 @@ from winnow.commands.options import (
 from winnow.commands.printing import print_fields, print_json, print_table
 from winnow.connection import connect
 from winnow.curate import await_validation, upload
-from winnow.display import SilentDisplay, choose_display
+from winnow.display import choose_display
 from winnow.errors import describe_refusal
 from winnow.inputs import open_input
-from winnow.resources import Dataset, DatasetId, DatasetRequest, Rejection, Role
+from winnow.resources import Dataset, DatasetId, DatasetRequest, DatasetState, Rejection, Role
 
-app = typer.Typer(no_args_is_help=True, help="List, show, upload and delete datasets.")
+app = typer.Typer(no_args_is_help=True, help="List, show, upload, import and delete datasets.")
 
 DatasetArgument = Annotated[UUID, typer.Argument(help="The dataset's id.")]
+RoleOption = Annotated[Role, typer.Option(help="What the dataset is for.")]
+ModalityOption = Annotated[
+    str | None, typer.Option(help="image, text, tabular or embedding. (default: read off)")
+]
+LabelColumnOption = Annotated[str | None, typer.Option(help="Column that holds the class.")]
+IdColumnOption = Annotated[str | None, typer.Option(help="Column that holds the id.")]
+ImageSizeOption = Annotated[int | None, typer.Option(help="Side in pixels to resize to.")]
 
 
 @app.command("list")
-def list_command(
+def list_command(  # noqa: PLR0913 - Each parameter is an option of the command.
     *,
     data: DataOption,
+    role: Annotated[Role | None, typer.Option(help="Only datasets of this role.")] = None,
+    state: Annotated[DatasetState | None, typer.Option(help="Only datasets in this state.")] = None,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """List the datasets, newest first."""
-    target = target_of(server, api_key, data)
-    with connect(target, SilentDisplay(), has_workers=False) as connection:
-        datasets = list(connection.client.list_datasets())
+    datasets = ask(
+        target_of(server, api_key, data),
+        lambda client: list(client.list_datasets(role=role, state=state)),
+    )
     if output is OutputFormat.JSON:
         print_json(datasets)
         return
@@ -69,11 +81,13 @@ def show_command(  # noqa: PLR0913 - Each parameter is an option of the command.
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Show a dataset: its counts by class, and which rows were left out and why."""
-    target = target_of(server, api_key, data)
     dataset_id = DatasetId(dataset)
-    with connect(target, SilentDisplay(), has_workers=False) as connection:
-        found = connection.client.get_dataset(dataset_id)
-        rejected = list(islice(connection.client.list_rejections(dataset_id), rejections))
+
+    def look(client: Client) -> tuple[Dataset, list[Rejection]]:
+        rejected = islice(client.list_rejections(dataset_id), rejections)
+        return client.get_dataset(dataset_id), list(rejected)
+
+    found, rejected = ask(target_of(server, api_key, data), look)
     if output is OutputFormat.JSON:
         print_json({"dataset": asdict(found), "rejections": [asdict(r) for r in rejected]})
         return
@@ -84,21 +98,25 @@ def show_command(  # noqa: PLR0913 - Each parameter is an option of the command.
 def upload_command(  # noqa: PLR0913 - Each parameter is an option of the command.
     *,
     path: Annotated[Path, typer.Argument(help="A folder, an archive, a table or an .npz.")],
-    role: Annotated[Role, typer.Option(help="What the dataset is for.")],
+    role: RoleOption,
     data: DataOption,
     name: Annotated[str, typer.Option(help="Shown in lists. (default: the path's name)")] = "",
-    modality: Annotated[
-        str | None, typer.Option(help="image, text, tabular or embedding. (default: read off)")
+    modality: ModalityOption = None,
+    label_column: LabelColumnOption = None,
+    id_column: IdColumnOption = None,
+    image_size: ImageSizeOption = None,
+    resume: Annotated[
+        UUID | None, typer.Option(help="A dataset whose large file was not sent to its end.")
     ] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column that holds the class.")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column that holds the id.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side in pixels to resize to.")] = None,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
     output: OutputOption = OutputFormat.TABLE,
     quiet: QuietOption = False,
 ) -> None:
-    """Upload a dataset and wait for its validation."""
+    """Upload a dataset and wait for its validation.
+
+    A large file goes in parts: if the service goes away meanwhile, --resume sends the rest.
+    """
     display = choose_display(is_quiet=quiet)
     request = DatasetRequest(
         name=name,
@@ -110,8 +128,48 @@ def upload_command(  # noqa: PLR0913 - Each parameter is an option of the comman
     )
     target = target_of(server, api_key, data)
     with open_input(path) as source, connect(target, display, has_workers=True) as connection:
-        uploaded = upload(connection.client, source, request, display)
+        client = connection.client
+        resumed = None if resume is None else client.get_dataset(DatasetId(resume))
+        uploaded = upload(client, source, request, display, resumed=resumed, is_resumable=True)
         ready = await_validation(connection, uploaded, display)
+    if output is OutputFormat.JSON:
+        print_json(ready)
+        return
+    _print_dataset(ready, [])
+
+
+@app.command("import")
+def import_command(  # noqa: PLR0913 - Each parameter is an option of the command.
+    *,
+    url: Annotated[str, typer.Argument(help="s3://bucket/key of an archive, a table or an .npz.")],
+    role: RoleOption,
+    data: DataOption,
+    name: Annotated[str, typer.Option(help="Shown in lists. (default: the file's name)")] = "",
+    modality: ModalityOption = None,
+    label_column: LabelColumnOption = None,
+    id_column: IdColumnOption = None,
+    image_size: ImageSizeOption = None,
+    server: ServerOption = None,
+    api_key: ApiKeyOption = None,
+    output: OutputOption = OutputFormat.TABLE,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a dataset of a file in a bucket, which the service fetches, and wait for its validation.
+
+    The service's operator says which buckets may be read.
+    """
+    display = choose_display(is_quiet=quiet)
+    request = DatasetRequest(
+        name=name or url.rpartition("/")[2],
+        role=role,
+        modality=modality,
+        label_column=label_column,
+        id_column=id_column,
+        image_size=image_size,
+    )
+    with connect(target_of(server, api_key, data), display, has_workers=True) as connection:
+        imported = connection.client.import_dataset(url, request)
+        ready = await_validation(connection, imported, display)
     if output is OutputFormat.JSON:
         print_json(ready)
         return
@@ -125,12 +183,11 @@ def delete_command(
     data: DataOption,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Delete a dataset; refused while a job needs it."""
-    target = target_of(server, api_key, data)
-    with connect(target, SilentDisplay(), has_workers=False) as connection:
-        connection.client.delete_dataset(DatasetId(dataset))
-    print(f"Deleted dataset {dataset}")
+    ask(target_of(server, api_key, data), lambda client: client.delete_dataset(DatasetId(dataset)))
+    print_deleted("dataset", dataset, output)
 
 
 def _print_dataset(dataset: Dataset, rejections: list[Rejection]) -> None:

@@ -1,32 +1,70 @@
-"""``winnow jobs``: lists, shows, watches, cancels, retries and deletes jobs."""
+"""``winnow jobs``: creates, estimates, lists, shows, watches, cancels, retries and deletes jobs."""
 
-from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from winnow.client import Client
+from winnow.commands.asking import ask, print_deleted
 from winnow.commands.options import (
     ApiKeyOption,
+    ConfigOption,
     DataOption,
+    MethodOption,
     OutputFormat,
     OutputOption,
     QuietOption,
+    SeedOption,
     ServerOption,
+    parse_settings,
     target_of,
 )
 from winnow.commands.printing import print_fields, print_json, print_table
-from winnow.connection import Target, connect
+from winnow.connection import connect
 from winnow.curate import follow_job
-from winnow.display import SilentDisplay, choose_display
-from winnow.resources import DatasetId, Job, JobId, JobState
+from winnow.display import choose_display
+from winnow.resources import DatasetId, Job, JobEstimate, JobId, JobRequest, JobState
 
-app = typer.Typer(no_args_is_help=True, help="List, show, watch, cancel and retry jobs.")
-
-AnswerT = TypeVar("AnswerT")
+app = typer.Typer(
+    no_args_is_help=True, help="Create, estimate, list, show, watch, cancel and retry jobs."
+)
 
 JobArgument = Annotated[UUID, typer.Argument(help="The job's id.")]
+
+
+@app.command("create")
+def create_command(  # noqa: PLR0913 - Each parameter is an option of the command.
+    *,
+    synthetic: Annotated[UUID, typer.Option(help="Dataset to weigh.")],
+    reference: Annotated[UUID, typer.Option(help="Dataset of real samples.")],
+    data: DataOption,
+    test: Annotated[
+        UUID | None, typer.Option(help="Dataset for the report; else it is cross-validated.")
+    ] = None,
+    method: MethodOption = "winnow",
+    config: ConfigOption = None,
+    seed: SeedOption = 0,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what the job would take; create none.")
+    ] = False,
+    server: ServerOption = None,
+    api_key: ApiKeyOption = None,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    """Create a job on datasets that are there already, or estimate it."""
+    target = target_of(server, api_key, data)
+    request = JobRequest(
+        synthetic_id=DatasetId(synthetic),
+        reference_id=DatasetId(reference),
+        test_id=None if test is None else DatasetId(test),
+        method=method,
+        config=parse_settings(config or []),
+        seed=seed,
+    )
+    if estimate:
+        _print_estimate(ask(target, lambda client: client.estimate_job(request)), output)
+    else:
+        _print_job(ask(target, lambda client: client.create_job(request)), output)
 
 
 @app.command("list")
@@ -41,9 +79,8 @@ def list_command(  # noqa: PLR0913 - Each parameter is an option of the command.
 ) -> None:
     """List the jobs, newest first."""
     target = target_of(server, api_key, data)
-    with connect(target, SilentDisplay(), has_workers=False) as connection:
-        dataset_id = None if dataset is None else DatasetId(dataset)
-        jobs = list(connection.client.list_jobs(state=state, dataset_id=dataset_id))
+    dataset_id = None if dataset is None else DatasetId(dataset)
+    jobs = ask(target, lambda client: list(client.list_jobs(state=state, dataset_id=dataset_id)))
     if output is OutputFormat.JSON:
         print_json(jobs)
         return
@@ -65,7 +102,7 @@ def show_command(
 ) -> None:
     """Show a job: its state, its progress, and the reason where it failed."""
     target = target_of(server, api_key, data)
-    found = _ask(target, lambda client: client.get_job(JobId(job)))
+    found = ask(target, lambda client: client.get_job(JobId(job)))
     _print_job(found, output)
     if found.failure is not None and found.failure.log_tail and output is OutputFormat.TABLE:
         print("log")
@@ -101,7 +138,7 @@ def cancel_command(
 ) -> None:
     """Ask a job to stop."""
     target = target_of(server, api_key, data)
-    _print_job(_ask(target, lambda client: client.cancel_job(JobId(job))), output)
+    _print_job(ask(target, lambda client: client.cancel_job(JobId(job))), output)
 
 
 @app.command("retry")
@@ -115,7 +152,7 @@ def retry_command(
 ) -> None:
     """Queue a failed or cancelled job again; it goes on from its newest checkpoint."""
     target = target_of(server, api_key, data)
-    _print_job(_ask(target, lambda client: client.retry_job(JobId(job))), output)
+    _print_job(ask(target, lambda client: client.retry_job(JobId(job))), output)
 
 
 @app.command("delete")
@@ -125,16 +162,11 @@ def delete_command(
     data: DataOption,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Delete a finished job with its results."""
-    target = target_of(server, api_key, data)
-    _ask(target, lambda client: client.delete_job(JobId(job)))
-    print(f"Deleted job {job}")
-
-
-def _ask(target: Target, question: Callable[[Client], AnswerT]) -> AnswerT:
-    with connect(target, SilentDisplay(), has_workers=False) as connection:
-        return question(connection.client)
+    ask(target_of(server, api_key, data), lambda client: client.delete_job(JobId(job)))
+    print_deleted("job", job, output)
 
 
 def _print_job(job: Job, output: OutputFormat) -> None:
@@ -160,3 +192,20 @@ def _print_job(job: Job, output: OutputFormat) -> None:
             "failure": failure and f"{failure.reason}: {failure.detail}",
         }
     )
+
+
+def _print_estimate(found: JobEstimate, output: OutputFormat) -> None:
+    if output is OutputFormat.JSON:
+        print_json(found)
+        return
+    is_by_jobs = found.basis == "past_jobs"
+    print_fields(
+        {
+            "time": f"{found.seconds:.0f} s ({found.seconds_low:.0f} to {found.seconds_high:.0f})",
+            "memory": f"{found.peak_memory_bytes / 1e9:.1f} GB",
+            "device": found.device,
+            "rests on": f"{found.past_job_count} past jobs" if is_by_jobs else "a rough rule",
+        }
+    )
+    for warning in found.warnings:
+        print(f"warning: {warning.detail}")

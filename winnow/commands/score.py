@@ -9,7 +9,8 @@ import typer
 from winnow.commands.options import (
     ApiKeyOption,
     DataOption,
-    JsonOption,
+    LongOutputOption,
+    OutputFormat,
     QuietOption,
     ServerOption,
     target_of,
@@ -18,7 +19,7 @@ from winnow.commands.printing import print_json
 from winnow.connection import connect
 from winnow.display import choose_display
 from winnow.errors import InputError
-from winnow.output_folder import Outcome, how_to_open, make_output_folder
+from winnow.operations.output_folder import Outcome, how_to_open, make_output_folder
 from winnow.resources import DatasetId, DatasetRequest, Role, SelectorId
 from winnow.score import ScoreRequest, score
 
@@ -46,7 +47,7 @@ def score_command(  # noqa: PLR0913 - Each parameter is an option of the command
     ] = None,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
-    as_json: JsonOption = False,
+    output: LongOutputOption = OutputFormat.TABLE,
     quiet: QuietOption = False,
 ) -> None:
     """Score a synthetic dataset by a selector, without training, and write it to a folder.
@@ -72,7 +73,7 @@ def score_command(  # noqa: PLR0913 - Each parameter is an option of the command
         outcome = score(connection, request, out, display)
         address = connection.client.server
     opening = how_to_open(data if connection.stack is not None else None, address)
-    _print_outcome(outcome, opening, as_json=as_json)
+    _print_outcome(outcome, opening, output)
 
 
 def parse_dataset(text: str) -> Path | DatasetId:
@@ -90,8 +91,8 @@ def parse_dataset(text: str) -> Path | DatasetId:
         raise InputError(f"{text} does not exist, and is no dataset's id.") from error
 
 
-def _print_outcome(outcome: Outcome, opening: str, *, as_json: bool) -> None:
-    if as_json:
+def _print_outcome(outcome: Outcome, opening: str, output: OutputFormat) -> None:
+    if output is OutputFormat.JSON:
         print_json(
             {
                 "job_id": str(outcome.job.id),

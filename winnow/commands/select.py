@@ -6,6 +6,8 @@ from uuid import UUID
 
 import typer
 
+from winnow.client import Client
+from winnow.commands.asking import ask
 from winnow.commands.options import (
     ApiKeyOption,
     DataOption,
@@ -15,10 +17,18 @@ from winnow.commands.options import (
     target_of,
 )
 from winnow.commands.printing import print_fields, print_json
-from winnow.connection import connect
-from winnow.display import SilentDisplay
 from winnow.errors import InputError
-from winnow.resources import JobId, SelectionRule, Suggested, Threshold, TopCount, TopFraction
+from winnow.manifest_endings import ENDINGS_IN_WORDS
+from winnow.resources import (
+    JobId,
+    Selection,
+    SelectionRule,
+    Suggested,
+    Threshold,
+    TopCount,
+    TopFraction,
+    describe_rule,
+)
 
 
 def select(  # noqa: PLR0913 - Each parameter is an option of the command.
@@ -36,7 +46,7 @@ def select(  # noqa: PLR0913 - Each parameter is an option of the command.
     name: Annotated[str, typer.Option(help="Shown in lists. (default: the rule)")] = "",
     download: Annotated[
         Path | None,
-        typer.Option("--download", help="Write the cut's manifest: .parquet, .jsonl or .csv."),
+        typer.Option("--download", help=f"Write the cut's manifest: {ENDINGS_IN_WORDS}."),
     ] = None,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
@@ -44,12 +54,14 @@ def select(  # noqa: PLR0913 - Each parameter is an option of the command.
 ) -> None:
     """Make a named cut of a job's samples; without a rule, the cut that the job suggests."""
     rule = choose_rule(keep=keep, count=count, threshold=threshold, is_balanced=balance)
-    target = target_of(server, api_key, data)
-    with connect(target, SilentDisplay(), has_workers=False) as connection:
-        client = connection.client
-        selection = client.create_selection(JobId(job), name=name or _describe(rule), rule=rule)
+
+    def cut(client: Client) -> Selection:
+        made = client.create_selection(JobId(job), name=name or describe_rule(rule), rule=rule)
         if download is not None:
-            client.download_selection_manifest(selection.id, download)
+            client.download_selection_manifest(made.id, download)
+        return made
+
+    selection = ask(target_of(server, api_key, data), cut)
     if output is OutputFormat.JSON:
         print_json(selection)
         return
@@ -81,17 +93,3 @@ def choose_rule(
     if is_balanced:
         raise InputError("--balance needs --keep or --count.")
     return Suggested() if threshold is None else Threshold(threshold=threshold)
-
-
-def _describe(rule: SelectionRule) -> str:
-    match rule:
-        case TopFraction():
-            said = f"best {rule.fraction:g} of the pool"
-        case TopCount():
-            said = f"best {rule.count}"
-        case Threshold():
-            said = f"score at least {rule.threshold:g}"
-        case Suggested():
-            said = "suggested"
-    is_balanced = isinstance(rule, TopFraction | TopCount) and rule.balanced
-    return f"{said}, balanced" if is_balanced else said

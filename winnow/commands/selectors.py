@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 
+from winnow.commands.asking import ask, print_deleted
 from winnow.commands.options import (
     ApiKeyOption,
     DataOption,
@@ -14,8 +15,6 @@ from winnow.commands.options import (
     target_of,
 )
 from winnow.commands.printing import print_fields, print_json, print_table
-from winnow.connection import connect
-from winnow.display import SilentDisplay
 from winnow.resources import SelectorId
 
 app = typer.Typer(no_args_is_help=True, help="List, show and delete what jobs learned.")
@@ -32,9 +31,7 @@ def list_command(
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """List the selectors, newest first."""
-    target = target_of(server, api_key, data)
-    with connect(target, SilentDisplay(), has_workers=False) as connection:
-        selectors = list(connection.client.list_selectors())
+    selectors = ask(target_of(server, api_key, data), lambda client: list(client.list_selectors()))
     if output is OutputFormat.JSON:
         print_json(selectors)
         return
@@ -57,9 +54,9 @@ def show_command(
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Show a selector: what it can score, and which job it comes from."""
-    target = target_of(server, api_key, data)
-    with connect(target, SilentDisplay(), has_workers=False) as connection:
-        found = connection.client.get_selector(SelectorId(selector))
+    found = ask(
+        target_of(server, api_key, data), lambda client: client.get_selector(SelectorId(selector))
+    )
     if output is OutputFormat.JSON:
         print_json(found)
         return
@@ -85,9 +82,11 @@ def delete_command(
     data: DataOption,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Delete a selector; refused while a job scores by it."""
-    target = target_of(server, api_key, data)
-    with connect(target, SilentDisplay(), has_workers=False) as connection:
-        connection.client.delete_selector(SelectorId(selector))
-    print(f"Deleted selector {selector}")
+    ask(
+        target_of(server, api_key, data),
+        lambda client: client.delete_selector(SelectorId(selector)),
+    )
+    print_deleted("selector", selector, output)

@@ -6,13 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from winnow.client import Client
 from winnow.errors import InputError
+from winnow.operations.results import (
+    download_manifest,
+    download_weights,
+    get_report,
+    get_traces,
+)
 from winnow.report_table import markdown_table, measured_on, table_rows
 from winnow.resources import Job, JsonObject
+from winnow.transport import Transport
 
 MANIFEST, KEPT, WEIGHTS = "manifest.parquet", "kept.parquet", "weights.parquet"
 TRACES, REPORT, README = "traces.json", "report.json", "README.md"
+FILES = (MANIFEST, KEPT, WEIGHTS, TRACES, REPORT, README)
 
 _README = """\
 ---
@@ -67,27 +74,36 @@ def make_output_folder(out: Path) -> None:
         raise InputError(f"{out} cannot be made a folder: {error.strerror}.") from error
 
 
-def write_results(
-    client: Client, job: Job, out: Path, *, on_progress: Callable[[float], None]
+async def write_results(
+    transport: Transport,
+    job: Job,
+    out: Path,
+    *,
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> Outcome:
     """Downloads manifest, kept rows, weights, traces and report, and writes a README beside them.
 
     Each file appears only when it is whole; files of an earlier run are replaced.
+
+    Args:
+        transport: The way to the service.
+        job: A job that succeeded.
+        out: The folder; made where it is missing.
+        on_progress: Called with the fraction that is done.
     """
     make_output_folder(out)
-    report = client.get_report(job.id)
-    steps: list[tuple[str, Callable[[Path], None]]] = [
-        (MANIFEST, lambda path: client.download_manifest(job.id, path)),
-        (KEPT, lambda path: client.download_manifest(job.id, path, is_kept_only=True)),
-        (WEIGHTS, lambda path: client.download_weights(job.id, path)),
-        (TRACES, lambda path: _write_json(path, client.get_traces(job.id))),
-        (REPORT, lambda path: _write_json(path, report)),
-        (README, lambda path: _write_text(path, _readme(job, out, report))),
-    ]
-    for done, (name, write) in enumerate(steps, start=1):
-        write(out / name)
-        on_progress(done / len(steps))
-    return Outcome(job, out, [out / name for name, _ in steps], report)
+    report = await get_report(transport, job.id)
+    await download_manifest(transport, job.id, out / MANIFEST)
+    on_progress(0.4)
+    await download_manifest(transport, job.id, out / KEPT, is_kept_only=True)
+    on_progress(0.6)
+    await download_weights(transport, job.id, out / WEIGHTS)
+    on_progress(0.8)
+    _write_json(out / TRACES, await get_traces(transport, job.id))
+    _write_json(out / REPORT, report)
+    _write_text(out / README, _readme(job, out, report))
+    on_progress(1.0)
+    return Outcome(job, out, [out / name for name in FILES], report)
 
 
 def _readme(job: Job, out: Path, report: JsonObject) -> str:
