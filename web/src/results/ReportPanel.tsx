@@ -1,0 +1,115 @@
+import { Badge, Table, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+
+import type { Job } from "../api/client";
+import { reportQuery } from "../api/queries";
+import { Answer } from "../feedback/Answer";
+import { counted, percent, spelled, whole } from "../format/words";
+import { type ReportRow, reportOf } from "./report";
+
+/** Accuracy of the same classifier before and after, by method, with intervals. */
+export function ReportPanel({ job }: { job: Job }) {
+  const query = useQuery(reportQuery(job.id));
+  return (
+    <section className="card" aria-labelledby="report-heading">
+      <div className="card-head">
+        <h2 id="report-heading">Before and after</h2>
+      </div>
+      <Answer query={query}>
+        {(raw) => {
+          const report = reportOf(raw);
+          if (report.rows.length === 0) {
+            return (
+              <Text size="sm" c="dimmed">
+                This job did not measure accuracy; the setting "evaluate" asks for it.
+              </Text>
+            );
+          }
+          return <ReportTable {...report} />;
+        }}
+      </Answer>
+    </section>
+  );
+}
+
+export function ReportTable(props: { rows: ReportRow[]; recommendation: string | null; measuredOn: string | null }) {
+  const lows = props.rows.map((row) => row.accuracy_ci95[0]);
+  const highs = props.rows.map((row) => row.accuracy_ci95[1]);
+  const from = Math.max(0, Math.min(...lows) - 0.02);
+  const to = Math.min(1, Math.max(...highs) + 0.02);
+  const place = (value: number) => `${(100 * (value - from)) / (to - from)}%`;
+  return (
+    <>
+      <Text size="sm" mb="sm">
+        {verdict(props)}
+      </Text>
+      <Table.ScrollContainer
+        minWidth={560}
+        type="native" tabIndex={0} role="region" aria-label="Accuracy before and after"
+      >
+        <Table verticalSpacing={6}>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Trained on</Table.Th>
+              <Table.Th ta="right">Accuracy</Table.Th>
+              <Table.Th>95 % interval</Table.Th>
+              <Table.Th w="30%" aria-hidden />
+              <Table.Th ta="right">Kept</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {props.rows.map((row) => (
+              <Table.Tr key={row.method}>
+                <Table.Td>
+                  {spelled(row.method)}{" "}
+                  {row.method === props.recommendation && (
+                    <Badge size="sm" variant="light" color="teal" c="var(--mantine-color-text)">
+                      recommended
+                    </Badge>
+                  )}
+                </Table.Td>
+                <Table.Td ta="right" className="numbers" fw={row.method === props.recommendation ? 700 : 400}>
+                  {percent(row.accuracy_mean)}
+                </Table.Td>
+                <Table.Td className="numbers">
+                  {percent(row.accuracy_ci95[0])} to {percent(row.accuracy_ci95[1])}
+                </Table.Td>
+                <Table.Td aria-hidden>
+                  <div className="interval">
+                    <span
+                      className="range"
+                      style={{
+                        left: place(row.accuracy_ci95[0]),
+                        right: `calc(100% - ${place(row.accuracy_ci95[1])})`,
+                      }}
+                    />
+                    <span className="mean" style={{ left: place(row.accuracy_mean) }} />
+                  </div>
+                </Table.Td>
+                <Table.Td ta="right" className="numbers">
+                  {whole(row.kept)}
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+      <Text size="xs" c="dimmed" mt="xs">
+        The same classifier each time, trained on what the method leaves of the pool together with
+        the reference set: weighted rows use every sample by its weight, selected ones the suggested
+        cut alone. {counted(props.rows[0]?.seeds ?? 0, "paired seed")}
+        {props.measuredOn ? `, measured on the ${props.measuredOn}` : ""}.
+      </Text>
+    </>
+  );
+}
+
+function verdict({ rows, recommendation }: { rows: ReportRow[]; recommendation: string | null }): string {
+  const before = rows.find((row) => row.method === "no_selection");
+  const after = rows.find((row) => row.method === recommendation);
+  if (!before || !after || before === after) {
+    return "On this data curation did not beat training on everything.";
+  }
+  const gain = after.accuracy_mean - before.accuracy_mean;
+  return `${spelled(after.method)} reaches ${percent(after.accuracy_mean)}, against ${percent(before.accuracy_mean)} on everything (${gain >= 0 ? "+" : ""}${(100 * gain).toFixed(1)} points).`;
+}

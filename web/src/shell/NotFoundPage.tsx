@@ -1,0 +1,16 @@
+import { Button } from "@mantine/core";
+import { Link } from "wouter";
+
+import { Empty } from "../feedback/Empty";
+
+export function NotFoundPage() {
+  return (
+    <div className="card">
+      <Empty title="There is nothing at this address">
+        <Button mt="md" component={Link} href="/jobs">
+          Go to jobs
+        </Button>
+      </Empty>
+    </div>
+  );
+}
