@@ -22,7 +22,7 @@ from mts_core.stages import encoded_sets
 
 Weights = NDArray[np.float64]
 
-FRACTIONS: Final = (0.15, 0.3, 0.5, 0.75)
+FRACTIONS: Final = (0.15, 0.3, 0.5, 0.75, 1.0)
 """Shares of the pool that every cut chooses from."""
 EXPONENTS: Final = (1.0, 2.0, 4.0, 8.0)
 """Powers of the scores that all weights choose from."""
@@ -63,6 +63,9 @@ CONTROLS: Final[Mapping[str, MethodEntry]] = {
 }
 """Runs whose meta-network cannot learn, and runs on shuffled labels of the reference set."""
 
+REFERENCE_COUNTS: Final = (1.0, 3.0, 10.0, 30.0)
+"""How often a reference sample may count beside the mean pool sample, where that is a choice."""
+
 PERFECT_KNOWLEDGE: Final = "perfect_knowledge"
 BASELINE_FOLDS: Final = 2
 """Folds that baselines are shown; judges look at the rankings by the whole reference set alone."""
@@ -74,7 +77,7 @@ class Contender:
 
     Attributes:
         name: Name of the row.
-        candidates: Pool weights [sample] of mean 1, or all zero, to choose from.
+        candidates: Pool weights [sample] to choose from: of mean 1 or less, or all zero.
     """
 
     name: str
@@ -136,6 +139,12 @@ def simple_contenders(count: int) -> list[Contender]:
         Contender("no_selection", [np.ones(count)]),
         Contender("reference_only", [np.zeros(count)]),
     ]
+
+
+def counting_references_more(row: Contender) -> Contender:
+    """Return a row that chooses besides how often a reference sample counts."""
+    candidates = [weights / count for weights in row.candidates for count in REFERENCE_COUNTS]
+    return Contender(f"{row.name}, reference counted more", candidates)
 
 
 def baselines(run: PreparedRun) -> Iterator[Contender]:

@@ -23,6 +23,7 @@ from quality_sets import find_set, load_set
 
 from mts_core.before_after_table import mean_interval
 from mts_core.pipeline import pipeline_config_from_mapping, run_pipeline
+from mts_core.pipeline_config import MethodName
 
 RESULTS: Final = Path(__file__).parent / "results" / "figures.json"
 FIGURES: Final = Path(__file__).parents[1] / "docs" / "figures"
@@ -96,7 +97,9 @@ def measure(folder: Path, names: Sequence[str], *, steps: int, seed: int) -> dic
         if path is None:
             print(f"{name}: skipped, not found in WINNOW_BENCH_DATA")
             continue
-        config = pipeline_config_from_mapping({**COMMON, **SETTINGS[name], "steps": steps})
+        config = pipeline_config_from_mapping(
+            MethodName.MTS, {**COMMON, **SETTINGS[name], "steps": steps}
+        )
         *_, last = run_pipeline(load_set(path).data, config, seed=seed)
         if last.result is None:
             raise RuntimeError("The run ended without a result.")
@@ -149,14 +152,14 @@ def draw_traces(sets: Mapping[str, Any]) -> None:
 def draw_ratios(sets: Mapping[str, Any]) -> None:
     """Draw the GSNR against the batch size, with the critical size where it reaches one."""
     figure, panel = plt.subplots(figsize=(7, 4.4), layout="constrained")
-    for name, found in sets.items():
+    for place, (name, found) in enumerate(sets.items()):
         sizes, means, lows, highs, is_measured = ladder_of(found["traces"])
         colour = COLOURS[name]
         panel.fill_between(sizes, lows, highs, color=colour, alpha=0.14, lw=0)
         panel.plot(sizes, means, color=colour, lw=1.2)
         panel.plot(sizes[is_measured], means[is_measured], "o", color=colour, label=LABELS[name])
         panel.plot(sizes[~is_measured], means[~is_measured], "o", color=colour, mfc="white")
-        mark_critical_size(panel, found["critical_batch_size"], colour)
+        mark_critical_size(panel, found["critical_batch_size"], colour, place=place)
     panel.axhline(1, color="#9aa5b1", lw=1, ls="--")
     panel.plot([], [], "o", color="#52606d", mfc="white", label="extrapolated")
     panel.set(xscale="log", yscale="log", xlabel="batch size", ylabel="GSNR, mean over the run")
@@ -170,8 +173,10 @@ def draw_ratios(sets: Mapping[str, Any]) -> None:
     plt.close(figure)
 
 
-def mark_critical_size(panel: Axes, critical: Mapping[str, Any], colour: str) -> None:
-    """Mark on the line of GSNR one where a set's ratio crosses it."""
+def mark_critical_size(
+    panel: Axes, critical: Mapping[str, Any], colour: str, *, place: int
+) -> None:
+    """Mark on the line of GSNR one where the set of a place in the legend crosses it."""
     if critical["value"] is None:
         return
     panel.plot([critical["value"]], [1], "D", color=colour, markersize=7, mec="white")
@@ -179,7 +184,8 @@ def mark_critical_size(panel: Axes, critical: Mapping[str, Any], colour: str) ->
         f"{critical['value']:.0f}",
         (critical["value"], 1),
         textcoords="offset points",
-        xytext=(6, -14),
+        # One below the other: sizes may be nearly equal.
+        xytext=(6, -14 - 13 * place),
         color=colour,
         fontweight="bold",
     )

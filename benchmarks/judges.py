@@ -108,7 +108,8 @@ def judge(
         sets: What is judged on.
         fit: The judge.
         costs: Costs to choose from.
-        candidates: Pool weights [sample] of mean 1, or all zero; a reference sample weighs 1.
+        candidates: Pool weights [sample] of mean 1 or less, or all zero; a reference sample
+            weighs 1.
     """
     middle = costs[len(costs) // 2]
     chosen = 0

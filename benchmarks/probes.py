@@ -16,6 +16,7 @@ DONOR_SHARE: Final = 0.5
 """How much of the test part is set aside for more references and for real pool samples."""
 IMBALANCE: Final = 10.0
 """Samples of the largest class for each one of the smallest, where classes are imbalanced."""
+BAD_SHARES: Final = (0.0, 0.1, 0.4, 0.7, 0.9)
 REAL_SHARE: Final = 0.1
 """Real samples in the pool, as a share of the synthetic ones, where there are any."""
 
@@ -56,10 +57,10 @@ def probes(sizes: Sequence[int]) -> Iterator[Probe]:
     """
     middle = sizes[min(1, len(sizes) - 1)]
     for size in sizes:
-        for bad in (0.0, 0.1, 0.4, 0.7, 0.9):
+        for bad in BAD_SHARES:
             yield Probe(size, 10, bad)
     for references in (2, 5, 20):
-        for bad in (0.0, 0.1, 0.4, 0.7, 0.9):
+        for bad in BAD_SHARES:
             yield Probe(middle, references, bad)
     for bad in (0.4, 0.7):
         yield Probe(middle, 10, bad, is_imbalanced=True)

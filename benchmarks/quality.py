@@ -190,7 +190,7 @@ class Record:
             "judges": {name: {"costs": list(costs)} for name, costs in COSTS.items()},
             "skipped": self._skipped,
             "seconds": self._seconds,
-            "versions": _versions(),
+            "versions": versions(),
             "seeds": {name: len(runs) for name, runs in self._seconds.items()},
             "threads": self._threads,
         }
@@ -230,7 +230,8 @@ def _all_sets() -> Iterator[str]:
     yield from _outside_sets()
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions that figures depend on, by name."""
     packages = ("numpy", "scikit-learn", "torch", "winnow")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 

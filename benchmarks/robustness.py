@@ -13,10 +13,18 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from contenders import METHODS, scored_contenders, simple_contenders
+from contenders import (
+    METHODS,
+    PERFECT_KNOWLEDGE,
+    counting_references_more,
+    perfect_knowledge,
+    scored_contenders,
+    simple_contenders,
+)
 from judge_views import RawViews, choose_view, look_at
 from judges import COSTS, judge, judges
-from probes import Probe, derive_problem, probes
+from numpy.typing import NDArray
+from probes import BAD_SHARES, Probe, derive_problem, probes
 from quality import DEFAULT_SETS, find_problem, judged_sets
 from quality_sets import QualitySet
 from quality_summary import describe
@@ -34,7 +42,10 @@ def main() -> None:
     """Run the probes from the command line."""
     arguments = _parse_arguments()
     torch.set_num_threads(arguments.threads)
-    found: list[Measured] = []
+    found: list[Measured] = [
+        probe for path in arguments.keep for probe in json.loads(path.read_text())["probes"]
+    ]
+    kept = {_place(probe) for probe in found}
     for name in arguments.sets:
         problem = find_problem(name)
         if problem is None:
@@ -42,18 +53,38 @@ def main() -> None:
             continue
         views = look_at(problem)
         for probe in probes(arguments.sizes):
+            if probe.bad_share not in arguments.bad:
+                continue
             for seed in range(arguments.seeds):
-                measured = measure_probe(problem, views, probe, arguments.method, seed=seed)
-                found.append({"set": name, "probe": probe.name, "seed": seed, **measured})
+                place = {"set": name, "probe": probe.name, "bad_share": probe.bad_share}
+                place["seed"] = seed
+                if _place(place) in kept:
+                    continue
+                measured = measure_probe(
+                    problem,
+                    views,
+                    probe,
+                    arguments.method,
+                    is_reference_counted=arguments.count_references,
+                    seed=seed,
+                )
+                found.append({**place, **measured})
                 print(_line(found[-1]), file=sys.stderr, flush=True)
                 arguments.output.parent.mkdir(parents=True, exist_ok=True)
                 arguments.output.write_text(json.dumps(summarise(found), indent=2) + "\n")
+    print_shares(found)
     print_table(found)
     print(json.dumps(summarise(found)))
 
 
-def measure_probe(
-    problem: QualitySet, views: RawViews, probe: Probe, method: str, *, seed: int
+def measure_probe(  # noqa: PLR0913  # The problem, and what to measure on it.
+    problem: QualitySet,
+    views: RawViews,
+    probe: Probe,
+    method: str,
+    *,
+    is_reference_counted: bool = False,
+    seed: int,
 ) -> Measured:
     """Return accuracies of a method and of doing without it, by judge.
 
@@ -62,19 +93,24 @@ def measure_probe(
         views: Its samples in each view.
         probe: What to derive.
         method: Name of the method.
+        is_reference_counted: Whether there are rows in which a reference sample may count more.
         seed: Seed of the draws and of the run.
 
     Returns:
         The problem's sizes, accuracies by judge and row, and by row and judge the difference from
-        the better of no selection and the reference set alone.
+        the better of no selection and the reference set alone. Perfect knowledge of what is good
+        is a row too: where it loses, so does keeping all that is good and nothing else.
     """
     small, seen = derive_problem(problem, views, probe, seed=seed)
     data = small.data
     entry = METHODS[method]
     scores = prepare_run(data, seed=seed).learn(entry.method, entry.settings)
     count = len(data.pool_labels)
-    ours = list(scored_contenders(method, entry.method, scores, data.pool_labels))
+    ours = [*scored_contenders(method, entry.method, scores, data.pool_labels)]
     simple = simple_contenders(count)
+    if is_reference_counted:
+        ours += [counting_references_more(ours[0]), counting_references_more(simple[0])]
+    ours.append(perfect_knowledge(small))
     sets = judged_sets(small, choose_view(seen, data, seed=seed), seed=seed)
     accuracies = {
         name: {
@@ -104,12 +140,40 @@ def summarise(found: Sequence[Measured]) -> Measured:
 
     Args:
         found: What was measured, one entry for each set, probe and seed.
+
+    Returns:
+        An object with rows, by judge; by_bad_share, the mean of the judges, with the losses in
+        problems that perfect knowledge lost as well; and probes.
     """
     rows = found[0]["differences"] if found else {}
     return {
         "rows": {row: _row_summary([each["differences"][row] for each in found]) for row in rows},
+        "by_bad_share": {
+            str(share): {
+                row: _share_summary(
+                    [each["differences"] for each in found if each["bad_share"] == share], row
+                )
+                for row in rows
+            }
+            for share in sorted({each["bad_share"] for each in found})
+        },
         "probes": list(found),
     }
+
+
+def print_shares(found: Sequence[Measured]) -> None:
+    """Print one line for each share of bad samples and each row, in points."""
+    print(
+        "| bad | row | problems | mean | worst | lost more than a point | perfect knowledge too |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for share, rows in summarise(found)["by_bad_share"].items():
+        for row, own in rows.items():
+            mean, worst = (f"{100 * own[name]:+.1f}" for name in ("mean", "worst"))
+            counted = f"{own['problems']} | {mean} | {worst} | {own['losses']}"
+            counted += f" | {own['losses_of_perfect_knowledge_too']}"
+            print(f"| {100 * float(share):.0f} % | {row} | {counted} |")
+    print()
 
 
 def print_table(found: Sequence[Measured]) -> None:
@@ -129,14 +193,28 @@ def print_table(found: Sequence[Measured]) -> None:
 
 def _row_summary(differences: Sequence[Mapping[str, float]]) -> Measured:
     values = {name: np.array([each[name] for each in differences]) for name in differences[0]}
+    return {name: _loss_summary(own) for name, own in values.items()}
+
+
+def _share_summary(differences: Sequence[Mapping[str, Mapping[str, float]]], row: str) -> Measured:
+    own, perfect = (
+        np.array([np.mean(list(each[name].values())) for each in differences])
+        for name in (row, PERFECT_KNOWLEDGE)
+    )
+    lost = int(((own < LOSS) & (perfect < LOSS)).sum())
+    return {**_loss_summary(own), "losses_of_perfect_knowledge_too": lost}
+
+
+def _place(probe: Measured) -> tuple[str, str, int]:
+    return probe["set"], probe["probe"], probe["seed"]
+
+
+def _loss_summary(values: NDArray[np.float64]) -> Measured:
     return {
-        name: {
-            **describe(own),
-            "worst": float(own.min()),
-            "losses": int((own < LOSS).sum()),
-            "problems": len(own),
-        }
-        for name, own in values.items()
+        **describe(values),
+        "worst": float(values.min()),
+        "losses": int((values < LOSS).sum()),
+        "problems": len(values),
     }
 
 
@@ -154,7 +232,22 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sets", nargs="*", default=list(DEFAULT_SETS))
     parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES), help="pool sizes")
+    parser.add_argument(
+        "--count-references",
+        action="store_true",
+        help="add rows that choose how often a reference sample counts",
+    )
+    parser.add_argument(
+        "--bad", nargs="*", type=float, default=list(BAD_SHARES), help="shares of bad samples"
+    )
     parser.add_argument("--method", choices=list(METHODS), default=list(METHODS)[-1])
+    parser.add_argument(
+        "--keep",
+        nargs="*",
+        type=Path,
+        default=[],
+        help="results of earlier runs to go on from: what they hold is not measured again",
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from blindness import FeatureGroup, hidden_from_networks, hide_columns
 from numpy.typing import NDArray
 
 from mts_core.curation_data import CurationData
@@ -41,17 +42,26 @@ class PreparedRun:
     sets: ClassifierSets
     features: FeatureStage
 
-    def learn(self, method: str, settings: Mapping[str, object]) -> NDArray[np.float32]:
+    def learn(
+        self,
+        method: str,
+        settings: Mapping[str, object],
+        *,
+        hidden: FeatureGroup | None = None,
+    ) -> NDArray[np.float32]:
         """Return a method's scores, [sample] in [0, 1]: those of a whole run by itself.
 
         Args:
             method: Name of the method.
             settings: Its settings that are not the defaults; none may be one of the encoder or of
                 the classifier, which the preparation knows nothing of.
+            hidden: Features that the meta-network does not see.
         """
         context = _context(self.data, method, settings, seed=self.seed)
-        stage = WeightStage(context, self.encode.encoding, self.sets, self.features.table)
-        _complete(stage)
+        table = hide_columns(self.features.table, hidden)
+        with hidden_from_networks(hidden):
+            stage = WeightStage(context, self.encode.encoding, self.sets, table)
+            _complete(stage)
         return stage.scores
 
 

@@ -9,10 +9,11 @@ benchmarks/results/speed.json.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
-import resource
+import re
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ import torch
 from torch.nn import functional
 
 from mts_core.classifiers import build_classifier, measure_input_scaling
+from mts_core.compilation import settle_compilation
 from mts_core.config import AlignmentKind, ClassifierKind, MtsConfig
 from mts_core.gsnr import Ladder, MetaSample, gsnr_ladder, measurable_batch_sizes
 from mts_core.step_traces import GSNR_LADDER
@@ -57,6 +59,9 @@ def main() -> None:
             sys.executable, [sys.executable, *sys.argv], {**os.environ, **TRAINING_ENVIRONMENT}
         )
     torch.set_num_threads(1)
+    if arguments.compiled:
+        print(json.dumps(compare_compiled(arguments.rounds)))
+        return
     if arguments.peak:
         estimator, micro_batch = arguments.peak
         print(peak_growth_bytes(AlignmentKind(estimator), int(micro_batch)))
@@ -251,6 +256,37 @@ def median_seconds(steps: Mapping[str, Step], rounds: int) -> dict[str, float]:
     return {name: float(np.median(values)) for name, values in taken.items()}
 
 
+def compare_compiled(rounds: int) -> dict[str, float]:
+    """Return what a step of the ResNet costs as compiled code, with the head's alignment.
+
+    Args:
+        rounds: Steps behind each median.
+
+    Returns:
+        `ratio`: by the step as it is; `first_step_seconds`: CPU time of the first one, compiling
+        included.
+
+    Raises:
+        RuntimeError: This machine has no compiler.
+    """
+    plain = configure(ClassifierKind.RESNET20, AlignmentKind.HEAD, min(BATCH_SIZES))
+    compiled, note = settle_compilation(
+        dataclasses.replace(plain, compile=True), torch.device("cpu")
+    )
+    if note is None or not note.is_used:
+        raise RuntimeError("Nothing is compiled here.")
+    pool, reference = make_problem(ClassifierKind.RESNET20, 2 * plain.batch_size)
+    steps = {
+        "plain": mts_step(pool, reference, plain),
+        "compiled": mts_step(pool, reference, compiled),
+    }
+    started = time.process_time()
+    steps["compiled"]()
+    first = time.process_time() - started
+    medians = median_seconds(steps, rounds)
+    return {"ratio": medians["compiled"] / medians["plain"], "first_step_seconds": first}
+
+
 def compare_memory(estimator: str) -> dict[str, float]:
     """Return by how much memory grows in a run of the ResNet at 1024 samples, whole and in parts.
 
@@ -272,10 +308,20 @@ def peak_growth_bytes(estimator: AlignmentKind, micro_batch: int) -> int:
     step = mts_step(
         pool, reference, configure(kind, estimator, batch_size, micro_batch=micro_batch)
     )
-    before = _peak_bytes()
+    before = peak_bytes()
     for _ in range(2):
         step()
-    return _peak_bytes() - before
+    return peak_bytes() - before
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has held so far."""
+    # Not getrusage: there a process starts with the peak of the one that started it.
+    status = Path("/proc/self/status").read_text()
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    if found is None:
+        raise RuntimeError("This system does not tell a process's peak of memory.")
+    return int(found.group(1)) * 1024
 
 
 def print_table(results: Mapping[str, Any]) -> None:
@@ -303,13 +349,12 @@ def _peak_in_process(estimator: str, micro_batch: int) -> int:
     return int(ended.stdout)
 
 
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--compiled", action="store_true", help="only compare compiled steps of the ResNet"
+    )
     parser.add_argument(
         "--peak",
         nargs=2,
