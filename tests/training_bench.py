@@ -12,9 +12,9 @@ from curation.clock import utc_now
 from curation.database import unit_of_work
 from curation.identifiers import JobId
 from curation.jobs import Claim, claim_job, register_checkpoint, release_job
-from worker.child_link import ChildMessage, Verdict
+from worker.child_link import ChildMessage, ProgressMade, Verdict
 from worker.settings import WorkerSettings
-from worker.training_run import run_attempt
+from worker.training_run import LOAD_PHASE, run_attempt
 
 
 @dataclass
@@ -56,14 +56,29 @@ class TrainingBench:
         claim: Claim,
         *,
         should_stop: Callable[[], bool] = lambda: False,
+        stops_loading: bool = False,
         **settings: Any,
     ) -> Verdict:
-        """Train in this process, on one thread so that tests do not fight for cores."""
+        """Train in this process, on one thread so that tests do not fight for cores.
+
+        Args:
+            claim: The attempt.
+            should_stop: Asked at each report.
+            stops_loading: The answer while samples are decoded, which is asked for as often as
+                that takes long.
+            settings: Settings that differ.
+        """
+
+        def asked() -> bool:
+            last = self.told[-1]
+            is_loading = isinstance(last, ProgressMade) and last.phase == LOAD_PHASE
+            return stops_loading if is_loading else should_stop()
+
         fields = {**self.place.settings.model_dump(), "devices": "cpu", "torch_threads": 1}
         return run_attempt(
             claim,
             WorkerSettings(**{**fields, **settings}),
             scratch=self.scratch,
             send=self.told.append,
-            should_stop=should_stop,
+            should_stop=asked,
         )

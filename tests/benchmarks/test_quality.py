@@ -75,7 +75,7 @@ def test_weights_have_mean_one_and_cuts_their_share() -> None:
     for weights in (*weighted.candidates, *selected.candidates):
         assert weights.mean() == pytest.approx(1.0)
     shares = [float((weights > 0).mean()) for weights in selected.candidates]
-    assert shares == pytest.approx([0.15, 0.3, 0.5, 0.75])
+    assert shares == pytest.approx([0.15, 0.3, 0.5, 0.75, 1.0])
 
 
 def test_final_scores_are_weights_as_they_are() -> None:

@@ -1,6 +1,7 @@
 """The speed benchmark measures what it says."""
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -44,3 +45,14 @@ def test_both_loops_take_steps_on_the_same_problem(speed: ModuleType) -> None:
     assert [step().step for _ in range(2)] == [1, 2]
     plain = speed.plain_step(ClassifierKind.CNN, pool, 16, 8)
     assert speed.median_seconds({"plain": plain}, 1)["plain"] > 0
+
+
+def test_a_process_does_not_start_with_the_peak_of_its_parent(speed: ModuleType) -> None:
+    torch.ones(64 * 2**20)
+    mine = speed.peak_bytes()
+    program = "import sys; sys.path.insert(0, sys.argv[1]); import speed; print(speed.peak_bytes())"
+    command = [sys.executable, "-c", program, str(SCRIPT.parent)]
+
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert int(ended.stdout) < mine - 100 * 2**20

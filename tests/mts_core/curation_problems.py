@@ -37,12 +37,17 @@ def draw(
 
 
 def make_data(
-    *, seed: int = 0, pool_size: int = 180, reference_size: int = 18, test_size: int = 90
+    *,
+    seed: int = 0,
+    pool_size: int = 180,
+    reference_size: int = 18,
+    test_size: int = 90,
+    wrong_share: float = 0.5,
 ) -> tuple[CurationData, NDArray[np.bool_]]:
     """Return a pool with wrong labels, its reference and test set, and which labels are right."""
     generator = np.random.default_rng(seed)
     pool, truth = draw(pool_size, generator, shift=0.1)
-    is_good = generator.random(pool_size) >= 0.5
+    is_good = generator.random(pool_size) >= wrong_share
     wrong = (truth + generator.integers(1, CLASSES, pool_size)) % CLASSES
     reference, reference_labels = draw(reference_size, generator)
     test, test_labels = draw(max(test_size, CLASSES), generator)

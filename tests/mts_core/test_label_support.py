@@ -58,7 +58,7 @@ def _fitted(
 
 def test_right_labels_have_the_higher_support() -> None:
     problem = _problem()
-    support = _fitted(problem).support()
+    support = _fitted(problem).assess().support
     assert ((support > 0) & (support <= 1)).all()
     assert auroc(support, problem.is_good) > 0.9
 
@@ -68,7 +68,7 @@ def test_right_labels_have_the_higher_support() -> None:
 def test_a_pool_of_mostly_wrong_labels_does_not_outvote_the_reference_set() -> None:
     problem = _problem(pool_size=300, reference_size=60, bad=0.9)
     labels = _fitted(problem)
-    assert auroc(labels.support(), problem.is_good) > 0.8
+    assert auroc(labels.assess().support, problem.is_good) > 0.8
 
 
 def _posteriors(labels: LabelSupport) -> Mapping[str, Mapping[str, float]]:
@@ -83,8 +83,8 @@ def test_a_view_of_noise_is_told_from_a_clear_one() -> None:
     assert list(found) == ["clear/reference", "clear/pool", "noise/reference", "noise/pool"]
     for part in ("reference", "pool"):
         assert found[f"noise/{part}"]["exponent"] < found[f"clear/{part}"]["exponent"]
-    alone = auroc(_fitted(problem).support(), problem.is_good)
-    assert auroc(both.support(), problem.is_good) > alone - 0.02
+    alone = auroc(_fitted(problem).assess().support, problem.is_good)
+    assert auroc(both.assess().support, problem.is_good) > alone - 0.02
 
 
 def test_the_summary_has_the_loss_of_each_posterior_and_of_all() -> None:
@@ -106,28 +106,28 @@ def test_the_summary_has_the_loss_of_each_posterior_and_of_all() -> None:
 @pytest.mark.parametrize("fit_limit", [120, 50])
 def test_support_does_not_depend_on_how_many_rows_are_read_at_once(fit_limit: int) -> None:
     labels = _fitted(_problem(), replace(SETTINGS, fit_limit=fit_limit), ["clear", "noise"])
-    whole = labels.support()
+    whole = labels.assess().support
     for rows in (1, 7, 119):
         # Products of other shapes add up in another order, in single precision.
-        assert np.allclose(labels.support(rows_at_once=rows), whole, rtol=1e-4)
+        assert np.allclose(labels.assess(rows_at_once=rows).support, whole, rtol=1e-4)
 
 
 def test_only_so_many_samples_as_the_limit_says_have_a_voice() -> None:
     problem = _problem(pool_size=24)
     limited = replace(SETTINGS, fit_limit=8, cleaning_rounds=1)
-    before = _fitted(problem, limited).support()
+    before = _fitted(problem, limited).assess().support
     heard = 0
     for sample, label in enumerate(problem.pool_labels):
         labels = problem.pool_labels.copy()
         labels[sample] = (label + 1) % CLASSES
-        after = _fitted(replace(problem, pool_labels=labels), limited).support()
+        after = _fitted(replace(problem, pool_labels=labels), limited).assess().support
         heard += not np.array_equal(np.delete(after, sample), np.delete(before, sample))
     assert heard == 8
 
 
 def test_samples_beyond_the_limit_are_judged_by_the_others() -> None:
     problem = _problem(pool_size=400)
-    support = _fitted(problem, replace(SETTINGS, fit_limit=60)).support()
+    support = _fitted(problem, replace(SETTINGS, fit_limit=60)).assess().support
     # 340 of 400 samples: were they all guessed, the whole could not reach 0.6.
     assert auroc(support, problem.is_good) > 0.85
 
@@ -144,7 +144,7 @@ def test_a_fitted_sample_does_not_vouch_for_itself() -> None:
         labels = problem.pool_labels.copy()
         labels[0] = label
         alone = replace(problem, views={"clear": View(vectors, view.reference)}, pool_labels=labels)
-        assert _fitted(alone, settings).support()[0] == pytest.approx(1 / CLASSES, abs=0.1)
+        assert _fitted(alone, settings).assess().support[0] == pytest.approx(1 / CLASSES, abs=0.1)
 
 
 # Four of each class are kept; of twelve at random hardly one would be of the rare class. The pool's
@@ -160,7 +160,7 @@ def test_a_limited_reference_set_keeps_its_rare_classes() -> None:
     labels = np.where(truth == 2, np.arange(90) % 2, truth)
     labels[2] = 2
     problem = _Problem({"clear": View(pool, reference)}, labels, reference_labels, labels == truth)
-    support = _fitted(problem, replace(SETTINGS, reference_limit=12)).support()
+    support = _fitted(problem, replace(SETTINGS, reference_limit=12)).assess().support
     assert support[2] > 2 * support[truth == 2][1:].max()
 
 
@@ -186,4 +186,4 @@ def test_support_is_that_of_both_posteriors_pooled() -> None:
     product = by_reference * opinion + by_pool * fitted.fitted_log_probabilities
     probabilities = softmax(product, axis=1)
     given = probabilities[places, problem.pool_labels]
-    assert np.allclose(labels.support(), given**2 / probabilities.max(axis=1), rtol=0.05)
+    assert np.allclose(labels.assess().support, given**2 / probabilities.max(axis=1), rtol=0.05)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from trainer_problems import Problem, make_problem
 
-from mts_core.config import AlignmentKind, ClassifierKind, MetaInput, MtsConfig
+from mts_core.config import AlignmentKind, Augmentation, ClassifierKind, MetaInput, MtsConfig
 from mts_core.scoring import meta_features, score_pool
 from mts_core.trainer import resume_training, start_training, train
 from mts_core.training_data import ReferenceSet, TrainingPool
@@ -61,6 +61,26 @@ def test_cnn_trains_under_autocast(alignment: AlignmentKind) -> None:
         batch_size=128,
         micro_batch_size=50,
         use_autocast=True,
+    )
+    state = start_training(pool, reference, config, seed=0, device="cuda")
+    assert len(list(train(state, pool, reference, config))) == config.steps
+    assert bool(torch.isfinite(meta_features(state, pool, config)).all())
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 10])
+@pytest.mark.parametrize("alignment", list(AlignmentKind))
+def test_pretrained_network_trains_under_autocast(
+    alignment: AlignmentKind, micro_batch_size: int | None
+) -> None:
+    pool, reference = make_images()
+    config = dataclasses.replace(
+        CONFIG,
+        classifier=ClassifierKind.EFFICIENTNET_LITE0,
+        alignment=alignment,
+        micro_batch_size=micro_batch_size,
+        classifier_learning_rate=0.003,
+        use_autocast=True,
+        augmentation=Augmentation.AFFINE_FLIP,
     )
     state = start_training(pool, reference, config, seed=0, device="cuda")
     assert len(list(train(state, pool, reference, config))) == config.steps

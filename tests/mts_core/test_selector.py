@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skops.io
 import torch
 from curation_problems import (
     QUICK,
@@ -21,8 +22,8 @@ from numpy.typing import NDArray
 
 from mts_core.checkpoint import load_checkpoint, save_checkpoint
 from mts_core.curation_data import CurationData
-from mts_core.distillation import STORED_LIMIT, FinishedRun, distil, finished_run, is_distillable
-from mts_core.encoders import is_fitted, make_fixed_encoder
+from mts_core.distillation import STORED_LIMIT, FinishedRun, distil, finished_run
+from mts_core.encoders import FittedState, is_fitted, make_fixed_encoder, restore_encoder
 from mts_core.errors import CheckpointError, ConfigError, MtsError
 from mts_core.pipeline_config import EncoderChoice
 from mts_core.pipeline_report import CurationResult, PipelineReport
@@ -231,14 +232,25 @@ def test_texts_are_encoded_as_the_run_encoded_them(tmp_path: Path) -> None:
         (as_table, EncoderChoice.TABLE_QUANTILES),
     ],
 )
-def test_run_whose_inputs_made_its_encoder_leaves_no_selector(
-    change: Callable[[CurationData], CurationData], encoder: EncoderChoice
+def test_encoder_that_the_run_made_is_kept_with_the_selector(
+    change: Callable[[CurationData], CurationData], encoder: EncoderChoice, tmp_path: Path
 ) -> None:
     data = change(make_data(pool_size=60)[0])
     result = finish(data, dataclasses.replace(SCORES_ONLY, steps=4, encoder=encoder))
-    assert not is_distillable(result)
-    with pytest.raises(MtsError, match=encoder):
-        as_run(data, result)
+    save_selector(tmp_path / "selector.safetensors", distilled(as_run(data, result)))
+    selector = load_selector(tmp_path / "selector.safetensors")
+    samples = UnseenSamples(data.pool_inputs, data.pool_labels, data.pool_is_real)
+    state = list(run_selector(selector, samples))[-1].capture()
+    assert result.encoded is not None
+    np.testing.assert_allclose(state.tensors["vectors"], result.encoded.pool, atol=1e-5)
+
+
+def test_kept_encoder_that_names_a_foreign_type_is_refused() -> None:
+    state = FittedState(skops.io.dumps(Path("etc")))
+    with pytest.raises(CheckpointError, match="tfidf_svd"):
+        restore_encoder("tfidf_svd", state, dimension=4)
+    with pytest.raises(CheckpointError, match="tfidf_svd"):
+        restore_encoder("tfidf_svd", FittedState(b"not one"), dimension=4)
 
 
 @pytest.mark.parametrize("encoder", [choice for choice in EncoderChoice if is_fitted(choice)])
@@ -266,7 +278,6 @@ def test_selector_teaches_no_selector(
 ) -> None:
     samples, _ = unseen(seed=2, size=300)
     result = result_of(list(run_selector(selector, samples)))
-    assert not is_distillable(result)
     with pytest.raises(MtsError, match="no further selector"):
         as_run(source[0], result)
 

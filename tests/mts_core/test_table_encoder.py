@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -6,11 +8,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mts_core.curation_data import CurationData
-from mts_core.encoders import choose_encoder
+from mts_core.encoders import choose_encoder, fitted_state, restore_encoder
 from mts_core.encoders.table import MOST_CATEGORIES, NumberScaling, TableEncoder
 from mts_core.errors import ConfigError, MtsError
 from mts_core.pipeline_config import EncoderChoice
-from mts_core.table_columns import ColumnKind, TableColumn
+from mts_core.table_columns import UNKNOWN_CATEGORY, ColumnKind, TableColumn
 
 CPU = torch.device("cpu")
 NAN = float("nan")
@@ -153,3 +155,20 @@ def test_an_encoder_of_images_does_not_read_tables() -> None:
 def test_table_with_another_number_of_columns_is_refused() -> None:
     with pytest.raises(MtsError, match="columns"):
         _data(np.zeros((4, 3)), np.arange(4) % 2, (NUMBER, NUMBER))
+
+
+def test_kept_encoder_reads_rare_and_unknown_categories_alike() -> None:
+    words = {f"word {code}": code for code in range(6)}
+    column = TableColumn("city", ColumnKind.CATEGORY, words)
+    codes = np.repeat(np.arange(6.0), [60, 50, 3, 2, 2, 40])
+    encoder = TableEncoder(NumberScaling.STANDARD, [column], _column(codes))
+    state = fitted_state(encoder, [column])
+    assert state is not None
+    assert state.columns == (
+        dataclasses.replace(column, codes={"word 0": 0, "word 1": 1, "word 5": 5}),
+    )
+    restored = restore_encoder(encoder.name, state, dimension=encoder.dimension)
+    np.testing.assert_array_equal(restored.encode(_column(codes)), encoder.encode(_column(codes)))
+    np.testing.assert_array_equal(
+        restored.encode(_column([UNKNOWN_CATEGORY])), encoder.encode(_column([3.0]))
+    )

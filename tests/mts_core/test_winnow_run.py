@@ -18,34 +18,66 @@ from mts_core.errors import ConfigError
 from mts_core.methods import pipeline_config_from_mapping
 from mts_core.pipeline import CurationResult, Phase, run_pipeline
 from mts_core.trainer_settings import TrainerSettings
+from mts_core.winnow_run import sharpness_factor
 from mts_core.winnow_settings import WinnowSettings
 
 SHARED = {item.name: getattr(QUICK, item.name) for item in fields(TrainerSettings)}
 WINNOW = WinnowSettings(**SHARED, landmarks=32)
-UNSHARPENED = WinnowSettings(**SHARED, landmarks=32, sharpness=0.0)
+OF_MTS_ALONE = replace(WINNOW, sharpness=0.0, meta_sharpness=1.0, full_sharpness_noise=0.0)
 
 
 def _support(result: CurationResult) -> NDArray[np.float32]:
     return result.features[:, result.feature_names.index("label_support")]
 
 
-def test_without_sharpness_the_scores_are_those_of_mts() -> None:
+def test_without_the_support_the_scores_are_those_of_mts() -> None:
     data, _ = make_data()
-    found = finish(data, without_evaluation(UNSHARPENED), seed=3)
+    found = finish(data, without_evaluation(OF_MTS_ALONE), seed=3)
     expected = finish(data, without_evaluation(QUICK), seed=3)
     assert np.array_equal(found.scores, expected.scores)
     assert np.array_equal(found.features[:, :-1], expected.features)
 
 
-@pytest.mark.parametrize("sharpness", [1.0, 2.0, 3.5])
-def test_a_score_is_the_weight_times_a_power_of_the_support(sharpness: float) -> None:
+@pytest.mark.parametrize(("sharpness", "meta_sharpness"), [(1.0, 1.0), (2.0, 0.5), (3.5, 0.0)])
+def test_a_score_is_a_product_of_powers_of_weight_and_support(
+    sharpness: float, meta_sharpness: float
+) -> None:
     data, _ = make_data()
-    config = WinnowSettings(**SHARED, landmarks=32, sharpness=sharpness)
+    config = replace(WINNOW, sharpness=sharpness, meta_sharpness=meta_sharpness)
     found = finish(data, without_evaluation(config))
     weights = finish(data, without_evaluation(QUICK)).scores.astype(np.float64)
-    expected = weights * _support(found).astype(np.float64) ** sharpness
+    factor = found.report["label_support"]["sharpness_factor"]
+    powers = (
+        weights ** (meta_sharpness * factor),
+        _support(found).astype(np.float64) ** (sharpness * factor),
+    )
     # The column of the support and the score are both in single precision.
-    assert np.allclose(found.scores, expected, rtol=1e-6 * (1 + sharpness), atol=0)
+    assert np.allclose(found.scores, powers[0] * powers[1], rtol=1e-5, atol=0)
+
+
+def test_scores_of_a_clean_pool_are_flatter_than_those_of_a_bad_one() -> None:
+    reports, spreads = [], []
+    for wrong_share in (0.0, 0.5):
+        data, _ = make_data(wrong_share=wrong_share)
+        found = finish(data, without_evaluation(WINNOW))
+        reports.append(found.report["label_support"])
+        spreads.append(float(found.scores.std() / found.scores.mean()))
+    clean, bad = reports
+    assert clean["label_noise"] < 0.05
+    assert clean["sharpness_factor"] < 0.5
+    assert bad["label_noise"] == pytest.approx(0.5, abs=0.15)
+    assert bad["sharpness_factor"] == 1.0
+    assert spreads[0] < 0.5 * spreads[1]
+
+
+@pytest.mark.parametrize(
+    ("noise", "full_noise", "expected"),
+    [(0.001, 0.1, 0.2), (0.05, 0.1, 0.5), (0.1, 0.1, 1.0), (0.6, 0.1, 1.0), (0.001, 0.0, 1.0)],
+)
+def test_scores_are_as_sharp_as_the_noise_asks_for(
+    noise: float, full_noise: float, expected: float
+) -> None:
+    assert sharpness_factor(noise, full_noise) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +148,20 @@ def test_right_labels_get_the_higher_scores_and_higher_ones_than_by_weights_alon
 
 def test_no_score_is_zero_however_sharp() -> None:
     data, _ = make_data(pool_size=60)
-    config = WinnowSettings(**SHARED, landmarks=32, sharpness=16.0)
+    config = replace(WINNOW, sharpness=16.0, full_sharpness_noise=0.0)
     scores = finish(data, without_evaluation(config)).scores
     assert ((scores > 0) & (scores <= 1)).all()
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("sharpness", -0.5), ("cleaning_rounds", 0), ("landmarks", 15)]
+    ("field", "value"),
+    [
+        ("sharpness", -0.5),
+        ("meta_sharpness", -0.5),
+        ("full_sharpness_noise", 1.5),
+        ("cleaning_rounds", 0),
+        ("landmarks", 15),
+    ],
 )
 def test_settings_outside_their_range_name_their_field(field: str, value: float) -> None:
     with pytest.raises(ConfigError) as refused:
