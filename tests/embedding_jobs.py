@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from curation.clock import utc_now
 from curation.database import unit_of_work
+from curation.feature_columns import FeatureColumn, columns_to_json
 from curation.identifiers import DatasetId, JobId, SelectorId, WorkspaceId, new_id
 from curation.job_requests import JobRequest, ScoreRequest
 from curation.jobs import create_job, create_score_job, get_job
@@ -90,6 +91,7 @@ def store_ready(  # noqa: PLR0913 - what validation says of a dataset.
     class_names: Sequence[str],
     modality: Modality,
     input_shape: list[int] | None,
+    feature_columns: Sequence[FeatureColumn] | None = None,
 ) -> DatasetId:
     """Store a normalised file and return the ready dataset that it is the content of."""
     stored = place.store.put_bytes(normalised)
@@ -111,6 +113,7 @@ def store_ready(  # noqa: PLR0913 - what validation says of a dataset.
         class_names=list(class_names),
         class_counts={name: list(labels).count(name) for name in class_names},
         input_shape=input_shape,
+        feature_columns=columns_to_json(feature_columns),
         created_at=now,
         validated_at=now,
     )

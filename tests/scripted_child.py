@@ -36,6 +36,7 @@ def send_progress(fraction: str) -> None:
         total_steps=2,
         eta_seconds=1.0,
         device="cpu",
+        seconds_by_phase={"train": 1.5},
     )
 
 

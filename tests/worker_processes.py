@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import psutil
 
@@ -17,13 +17,18 @@ from curation.settings import CurationSettings
 from worker.process_tree import job_mark, marked_processes
 
 REPOSITORY = Path(__file__).parents[1]
+_TESTS = REPOSITORY / "tests"
 _STOP_SECONDS = 20.0
 
 
 class WorkerProcesses:
     """Worker processes that end with the test."""
 
-    def __init__(self, settings: CurationSettings, folder: Path) -> None:
+    def __init__(
+        self, settings: CurationSettings, folder: Path, *, output: BinaryIO | None = None
+    ) -> None:
+        """Prepare; `output` takes what the processes write, else the test's own streams do."""
+        self._output = output
         self._settings = settings
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -56,14 +61,19 @@ class WorkerProcesses:
 
     def start_scripted(self, *acts: str, **changes: Any) -> subprocess.Popen[bytes]:
         """Start a training worker whose children follow a script instead of training."""
-        tests = REPOSITORY / "tests"
-        command = [tests / "scripted_worker.py", tests / "scripted_child.py", ",".join(acts)]
+        return self.start_with_child(_TESTS / "scripted_child.py", ",".join(acts), **changes)
+
+    def start_with_child(
+        self, script: Path, *arguments: str, **changes: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start a training worker whose children are another program than the product's."""
+        command = [_TESTS / "scripted_worker.py", script, *arguments]
         return self._start([str(part) for part in command], changes)
 
-    def start_api(self, socket: Path) -> subprocess.Popen[bytes]:
+    def start_api(self, socket: Path, **changes: Any) -> subprocess.Popen[bytes]:
         """Start the HTTP server on a unix socket."""
         command = ["-m", "uvicorn", "--factory", "api.main:create_app", "--uds", str(socket)]
-        return self._start([*command, "--log-level", "warning"], {})
+        return self._start([*command, "--log-level", "warning"], changes)
 
     def _start(self, command: list[str], changes: dict[str, Any]) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -75,6 +85,8 @@ class WorkerProcesses:
                 "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), *_python_path()])),
             },
             cwd=REPOSITORY,
+            stdout=self._output,
+            stderr=self._output,
             start_new_session=True,
         )
         self._processes.append(process)
@@ -112,7 +124,12 @@ class WorkerProcesses:
             "short_concurrency": 1,
             **changes,
         }
-        return {f"WINNOW_{name.upper()}": str(value) for name, value in fields.items()}
+        return {
+            f"WINNOW_{name.upper()}": str(value)
+            for name, value in fields.items()
+            # What is not set takes its default.
+            if value is not None
+        }
 
 
 def _python_path() -> list[str]:

@@ -1,16 +1,19 @@
 """The way of an upload into the database, with the decoding in a process of its own."""
 
 import io
+import json
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from sample_world import Service, embeddings, npz_bytes
@@ -267,26 +270,41 @@ def test_child_whose_claim_is_lost_is_ended(run: Callable[..., Validation | Refu
         run(keep_going=lambda: False)
 
 
-def test_child_ends_with_its_parent(tmp_path: Path) -> None:
-    script = """
-import subprocess, sys, os
-child = subprocess.Popen([sys.executable, "-m", "curation.validation_child"],
-                         stdin=subprocess.PIPE)
-print(child.pid, flush=True)
-os.read(0, 1)
+VALIDATE = """
+import json, sys
+from pathlib import Path
+from curation.intake import ValidationRequest
+from curation.models import Role
+from curation.validation_limits import ValidationLimits
+from curation.validation_process import run_validation
+path, limits = Path(sys.argv[1]), ValidationLimits(**json.loads(sys.argv[2]))
+request = ValidationRequest(file_name="a.csv", role=Role.TEST)
+destination = path.with_name("samples.parquet")
+run_validation(path, destination, request=request, limits=limits, keep_going=lambda: True)
 """
-    repository = Path(__file__).parents[2]
-    with subprocess.Popen(
-        [sys.executable, "-c", script],
-        cwd=repository,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as parent:
-        assert parent.stdout is not None
-        child = int(parent.stdout.readline())
+
+
+def test_child_ends_with_its_parent(tmp_path: Path, limits: ValidationLimits) -> None:
+    # Nobody ever writes to it, so the child that reads it does not end by itself.
+    endless = tmp_path / "upload"
+    os.mkfifo(endless)
+    command = [sys.executable, "-c", VALIDATE, str(endless), json.dumps(asdict(limits))]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as parent:
+        children = psutil.Process(parent.pid).children
+        wait_until(lambda: bool(children()) and is_limited(children()[0]))
+        (child,) = children()
         parent.kill()
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not Path(f"/proc/{child}").exists()
-    assert list(tmp_path.iterdir()) == []
+    psutil.wait_procs([child], timeout=10)
+    assert not child.is_running()
+
+
+def is_limited(process: psutil.Process) -> bool:
+    """Whether a child has limited itself, which it does just before it decodes."""
+    return process.rlimit(psutil.RLIMIT_NOFILE)[0] == 64
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)

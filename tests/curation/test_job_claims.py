@@ -8,6 +8,7 @@ from threading import Barrier
 import pytest
 from sample_world import POOL_SIZE, World, embeddings, npz_bytes, result_rows
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from curation import partitions
 from curation.database import unit_of_work
@@ -27,11 +28,12 @@ from curation.jobs import (
     fail_job,
     get_job,
     heartbeat,
+    held_back_job,
     job_events,
     lose_job,
     mark_cancelled,
     newest_checkpoint,
-    queue_position,
+    queue_positions,
     record_progress,
     register_checkpoint,
     release_job,
@@ -40,6 +42,17 @@ from curation.models import Job, JobState, Role, Workspace
 from curation.results import finish_job, stage_results, weights_page
 
 FAILURE = Failure(FailureReason.NON_FINITE, "The loss became infinite.", "last line")
+LOST = Failure(FailureReason.WORKER_LOST, "The process was killed.")
+
+
+def claim_next(session: Session, rung: JobId, *, max_running_jobs: int = 100) -> Claim | None:
+    return claim_next_job(
+        session,
+        rung,
+        runner="a test",
+        lease_seconds=60,
+        max_running_jobs=max_running_jobs,
+    )
 
 
 def job_of(world: World, job_id: JobId) -> Job:
@@ -124,7 +137,7 @@ def test_late_runner_writes_nothing(world: World) -> None:
         assert not register_checkpoint(session, late, phase="train", step=1, stored=stored)
         assert not fail_job(session, late, FAILURE, world.now)
         assert not release_job(session, late, world.now)
-        assert not lose_job(session, late, world.now, detail="lost")
+        assert not lose_job(session, late, LOST, world.now)
         assert not mark_cancelled(session, late, world.now)
         assert newest_checkpoint(session, late.job_id) is None
     row = job_of(world, late.job_id)
@@ -182,7 +195,7 @@ def test_progress_is_written_and_only_a_new_phase_is_an_event(world: World) -> N
     row = job_of(world, claim.job_id)
     assert (row.phase, row.fraction, row.step, row.device) == ("train", 0.2, 3, "cpu")
     with unit_of_work(world.engine) as session:
-        kinds = [event.kind for event in job_events(session, claim.job_id)]
+        kinds = [event.kind for event in job_events(session, {claim.job_id: 0})[claim.job_id]]
     assert kinds == [EventKind.CREATED, EventKind.CLAIMED, EventKind.PHASE]
 
 
@@ -244,7 +257,7 @@ def test_lost_attempt_is_queued_again_until_the_cap(world: World) -> None:
         claim = world.claim(job_id)
         assert claim is not None
         with unit_of_work(world.engine) as session:
-            assert lose_job(session, claim, world.now, detail="The process was killed.")
+            assert lose_job(session, claim, LOST, world.now)
         states.append(job_of(world, job_id).state)
     assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
     assert job_of(world, job_id).failure_reason == "WORKER_LOST"
@@ -261,7 +274,7 @@ def test_job_that_was_asked_to_stop_ends_cancelled(world: World, ending: str) ->
             case "release":
                 assert release_job(session, claim, world.now)
             case "lose":
-                assert lose_job(session, claim, world.now, detail="gone")
+                assert lose_job(session, claim, LOST, world.now)
             case _:
                 assert mark_cancelled(session, claim, world.now)
     row = job_of(world, claim.job_id)
@@ -304,15 +317,12 @@ def test_workspaces_take_turns_however_many_messages_one_sends(
     ]
     single = queued_job(world, other, request, age=1)
     with unit_of_work(world.engine) as session:
-        places = {
-            job_id: queue_position(session, session.get_one(Job, job_id))
-            for job_id in [*crowd, single]
-        }
+        places = queue_positions(session, [*crowd, single])
     assert [places[job_id] for job_id in [*crowd, single]] == [1, 3, 4, 5, 2]
     order = []
     for rung in crowd:
         with unit_of_work(world.engine) as session:
-            claim = claim_next_job(session, rung, runner="a test", lease_seconds=60)
+            claim = claim_next(session, rung)
             assert claim is not None
             order.append(claim.job_id)
         with unit_of_work(world.engine) as session:
@@ -334,7 +344,7 @@ def test_doorbell_of_an_abandoned_job_claims_it(world: World) -> None:
     claim = world.claimed_job()
     expire_lease(world, claim.job_id)
     with unit_of_work(world.engine) as session:
-        again = claim_next_job(session, claim.job_id, runner="a test", lease_seconds=60)
+        again = claim_next(session, claim.job_id)
     assert again is not None
     assert (again.job_id, again.attempt) == (claim.job_id, 2)
 
@@ -342,5 +352,58 @@ def test_doorbell_of_an_abandoned_job_claims_it(world: World) -> None:
 def test_doorbell_without_work_claims_nothing(world: World) -> None:
     claim = world.claimed_job()
     with unit_of_work(world.engine) as session:
-        assert claim_next_job(session, claim.job_id, runner="x", lease_seconds=60) is None
+        assert claim_next(session, claim.job_id) is None
         assert session.scalars(select(func.count()).select_from(Job)).one() == 1
+
+
+def test_workspace_at_its_limit_is_passed_over_and_others_are_served(
+    world: World, ready_dataset: Callable[..., DatasetId]
+) -> None:
+    crowd = [queued_job(world, world.workspace, world.request(), age=9 - i) for i in range(3)]
+    other = other_workspace(world)
+    single = queued_job(world, other, other_request(other, ready_dataset), age=1)
+    served = []
+    for rung in [*crowd, single]:
+        with unit_of_work(world.engine) as session:
+            served.append(claim_next(session, rung, max_running_jobs=1))
+    assert [claim and claim.job_id for claim in served] == [crowd[0], single, None, None]
+    first = served[0]
+    assert first is not None
+    with unit_of_work(world.engine) as session:
+        assert held_back_job(session, world.workspace, max_running_jobs=1) is None
+        fail_job(session, first, FAILURE, world.now)
+        assert held_back_job(session, world.workspace, max_running_jobs=1) == crowd[1]
+        # Nothing was held back in a workspace that may run more.
+        assert held_back_job(session, world.workspace, max_running_jobs=5) is None
+
+
+def test_limit_of_a_workspace_goes_before_the_installations(world: World) -> None:
+    crowd = [queued_job(world, world.workspace, world.request(), age=9 - i) for i in range(3)]
+    with unit_of_work(world.engine) as session:
+        session.execute(update(Workspace).values(max_running_jobs=2))
+    served = []
+    for rung in crowd:
+        with unit_of_work(world.engine) as session:
+            served.append(claim_next(session, rung, max_running_jobs=1) is not None)
+    assert served == [True, True, False]
+
+
+def test_runners_that_look_at_the_same_time_do_not_exceed_the_limit(world: World) -> None:
+    crowd = [queued_job(world, world.workspace, world.request(), age=9 - i) for i in range(6)]
+    start = Barrier(len(crowd))
+
+    def look(rung: JobId) -> bool:
+        start.wait()
+        with unit_of_work(world.engine) as session:
+            return claim_next(session, rung, max_running_jobs=2) is not None
+
+    with ThreadPoolExecutor(len(crowd)) as pool:
+        assert sum(pool.map(look, crowd)) == 2
+
+
+def test_abandoned_job_is_claimed_again_by_a_workspace_at_its_limit(world: World) -> None:
+    claim = world.claimed_job()
+    expire_lease(world, claim.job_id)
+    with unit_of_work(world.engine) as session:
+        again = claim_next(session, claim.job_id, max_running_jobs=1)
+    assert again is not None

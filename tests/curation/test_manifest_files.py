@@ -16,10 +16,11 @@ from sample_world import World, result_rows
 from sqlalchemy import update
 from uploads import class_folders, jsonl, zipped
 
+from curation.csv_lines import csv_id, csv_text
 from curation.database import unit_of_work
 from curation.errors import ConflictError, NotFoundError
 from curation.identifiers import DatasetId, JobId, SelectionId, new_id
-from curation.manifest_files import ManifestFormat, csv_id, csv_text
+from curation.manifest_formats import ManifestFormat
 from curation.manifests import ManifestRequest, manifest_object, write_manifest
 from curation.models import Job, JobObject
 from curation.selections import TopCount, create_selection

@@ -1,14 +1,22 @@
 """The object store: whole files or none, by content, for nobody else's eyes."""
 
+import errno
 import hashlib
 import os
+import resource
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from curation.objects import LocalObjectStore, ObjectMissingError, open_object_store
+from curation.errors import StorageFullError
+from curation.object_stores import open_object_store
+from curation.objects import (
+    LocalObjectStore,
+    ObjectMissingError,
+    told_when_full,
+)
 
 CONTENT = b"some content" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -34,6 +42,32 @@ def test_unfinished_file_leaves_nothing(object_store: LocalObjectStore) -> None:
         writer.write(CONTENT)
     assert list(object_store.list_digests()) == []
     assert list(object_store.unfinished_folder.iterdir()) == []
+
+
+def test_file_that_the_disk_refuses_leaves_nothing(object_store: LocalObjectStore) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # What is refused at the end is refused once more when the file is closed.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            object_store.put_bytes(CONTENT[:4096])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(object_store.list_digests()) == []
+    assert list(object_store.unfinished_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_is_told_as_what_it_is(number: int) -> None:
+    with pytest.raises(StorageFullError) as caught, told_when_full():
+        raise OSError(number, os.strerror(number))
+    assert caught.value.reason == "STORAGE_FULL"
+    assert caught.value.cure
+
+
+def test_other_troubles_of_files_are_passed_on() -> None:
+    with pytest.raises(PermissionError), told_when_full():
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def test_nobody_else_can_look_in(object_store: LocalObjectStore, tmp_path: Path) -> None:
@@ -93,7 +127,7 @@ def test_store_is_opened_by_its_address(tmp_path: Path) -> None:
     assert list(LocalObjectStore(folder).list_digests()) == [DIGEST]
 
 
-@pytest.mark.parametrize("url", ["s3://bucket", "/just/a/path", "file://host/path", ""])
+@pytest.mark.parametrize("url", ["s3://", "/just/a/path", "file://host/path", ""])
 def test_unknown_address_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="file:///absolute/path"):
+    with pytest.raises(ValueError, match="s3://bucket/prefix"):
         open_object_store(url)

@@ -1,6 +1,11 @@
 """The sweep: whatever was lost is found again, and nothing that lives is touched."""
 
-from datetime import timedelta
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import pytest
 from sample_world import World, npz_bytes, result_rows
@@ -92,7 +97,7 @@ def test_expired_lease_puts_the_job_back_and_rings_it_at_once(world: World) -> N
     assert state_of(world, claim.job_id) is JobState.QUEUED
     with unit_of_work(world.engine) as session:
         assert heartbeat(session, claim, lease_seconds=60) is None
-        kinds = [event.kind for event in job_events(session, claim.job_id)]
+        kinds = [event.kind for event in job_events(session, {claim.job_id: 0})[claim.job_id]]
     assert kinds[-1] == EventKind.REQUEUED
 
 
@@ -129,6 +134,47 @@ def test_one_process_sweeps_at_a_time(world: World) -> None:
     report = run_sweep(world)
     assert report.ran
     assert len(report.ring) == 1
+
+
+@dataclass
+class HangingStore:
+    """A store whose listing hangs, and whose caller hangs with it."""
+
+    is_hanging: Event = field(default_factory=Event)
+    may_go_on: Event = field(default_factory=Event)
+
+    def list_digests(self, *, written_before: datetime | None = None) -> Iterator[str]:
+        assert written_before is not None
+        self.is_hanging.set()
+        assert self.may_go_on.wait(30)
+        return iter(())
+
+    def remove_unfinished(self, *, written_before: datetime) -> int:
+        assert written_before < self.now()
+        return 0
+
+    @staticmethod
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+
+def test_sweep_that_hangs_keeps_the_others_away_for_one_lease_alone(world: World) -> None:
+    settings = world.settings.model_copy(update={"lease_seconds": 1.0})
+    store = HangingStore()
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(sweep, world.engine, store, settings, world.now)  # type: ignore[arg-type]  # As much of a store as a sweep needs.
+        assert store.is_hanging.wait(10)
+        assert not run_sweep(world).ran
+        deadline = time.monotonic() + 10
+        while not run_sweep(world).ran:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        store.may_go_on.set()
+        assert hanging.result(10).ran
+    # Neither lost connection nor its timeout is left in the pool.
+    assert run_sweep(world).ran
+    with world.engine.connect() as connection:
+        assert connection.scalar(text("SHOW idle_session_timeout")) == "0"
 
 
 def test_lock_of_the_sweep_is_free_after_it(world: World) -> None:

@@ -62,6 +62,7 @@ def test_message_to_the_child_survives_the_pipe(message: SupervisorMessage) -> N
             total_steps=6,
             eta_seconds=None,
             device="cpu",
+            seconds_by_phase={"load": 0.5},
         ),
         CheckpointSaved(phase="train", step=3),
         Finished(),

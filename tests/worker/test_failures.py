@@ -6,6 +6,7 @@ import pytest
 import torch
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
+from curation.errors import StorageFullError
 from curation.jobs import FailureReason
 from mts_core.errors import ConfigError, NonFiniteError
 from worker.child_link import Failed, Interrupted
@@ -51,7 +52,8 @@ def test_torch_out_of_main_memory_is_recognised() -> None:
         (DatasetMissingError("The test dataset was deleted."), FailureReason.DATASET_MISSING),
         (InvalidDataError("Shapes differ."), FailureReason.INVALID_DATA),
         (ConfigError("steps is too large."), FailureReason.INVALID_DATA),
-        (OSError(errno.ENOSPC, "No space left on device"), FailureReason.INTERNAL_ERROR),
+        (OSError(errno.ENOSPC, "No space left on device"), FailureReason.STORAGE_FULL),
+        (StorageFullError("STORAGE_FULL", "There is no room."), FailureReason.STORAGE_FULL),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), FailureReason.INTERNAL_ERROR),
         (IntegrityError("INSERT", {}, CAUSE), FailureReason.INTERNAL_ERROR),
     ],

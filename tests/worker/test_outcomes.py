@@ -1,5 +1,6 @@
 """How a child ended decides whether its job is done, tried again or failed, and with what word."""
 
+import errno
 import signal
 from typing import Any
 
@@ -18,6 +19,7 @@ from worker.outcomes import (
     Released,
     StopReason,
     judge,
+    judge_worker_error,
     out_of_memory_detail,
 )
 
@@ -30,6 +32,7 @@ def end(**changes: Any) -> ChildEnd:  # Any: fields of different types.
         "has_memory_evidence": False,
         "config": {"micro_batch_size": None},
         "max_runtime_seconds": 60,
+        "stall_seconds": 3600.0,
     }
     return ChildEnd(**{**fields, **changes})
 
@@ -58,6 +61,28 @@ def test_child_over_its_time_fails_and_says_which_setting_helps() -> None:
     assert isinstance(outcome, Broken)
     assert outcome.reason is FailureReason.MAX_RUNTIME_EXCEEDED
     assert "max_runtime_seconds" in outcome.detail
+
+
+def test_child_without_progress_is_tried_again_and_fails_by_a_reason_of_its_own() -> None:
+    outcome = judge(end(return_code=-signal.SIGKILL, stop_reason=StopReason.STALL))
+
+    assert outcome == Lost(
+        "The training process made no progress for 3600 seconds.", FailureReason.STALLED
+    )
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_worker_without_room_fails_the_job_and_names_the_disk(number: int) -> None:
+    outcome = judge_worker_error(OSError(number, "No space left on device"))
+
+    assert isinstance(outcome, Broken)
+    assert outcome.reason is FailureReason.STORAGE_FULL
+
+
+def test_worker_without_a_process_to_spare_leaves_the_job_to_another() -> None:
+    outcome = judge_worker_error(OSError(errno.EAGAIN, "Resource temporarily unavailable"))
+
+    assert isinstance(outcome, Lost)
 
 
 def test_refused_write_ends_as_cancelled_where_the_token_still_holds() -> None:

@@ -27,6 +27,7 @@ def test_seconds_of_earlier_attempts_are_added() -> None:
     clock.spend("encode")
 
     assert clock.seconds_by_phase() == {"encode": 5.0}
+    assert clock.attempt_seconds() == {"encode": 0.0}
 
 
 def test_eta_follows_the_pace_since_the_first_report() -> None:

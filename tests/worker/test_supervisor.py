@@ -186,6 +186,35 @@ def test_run_time_over_the_limit_ends_the_job(bench: SupervisionBench) -> None:
     assert (job.state, job.failure_reason) == (JobState.FAILED, "MAX_RUNTIME_EXCEEDED")
 
 
+def test_child_without_progress_is_ended_and_tried_again_until_the_attempts_are_used_up(
+    bench: SupervisionBench,
+) -> None:
+    for _ in range(bench.job().max_attempts):
+        assert bench.job().state is JobState.QUEUED
+        bench.run(f"orphan={bench.folder / 'orphan'}", "deaf", "sleep=600", stall_seconds=0.5)
+        assert not is_alive(bench.written_pid("orphan"))
+
+    job = bench.job()
+    assert (job.state, job.failure_reason) == (JobState.FAILED, "STALLED")
+
+
+def test_child_that_makes_progress_is_given_time(bench: SupervisionBench) -> None:
+    acts = [act for step in range(6) for act in (f"progress={step / 10}", "sleep=0.4")]
+    bench.run(*acts, "fail=came to its end", stall_seconds=1.5)
+
+    assert bench.job().failure_detail == "came to its end"
+
+
+def test_worker_that_cannot_make_a_scratch_folder_leaves_the_job_to_another(
+    bench: SupervisionBench,
+) -> None:
+    (bench.folder / "file").write_text("")
+    bench.run("fail=must not run", scratch_dir=bench.folder / "file" / "scratch")
+
+    assert bench.job().state is JobState.QUEUED
+    assert bench.rung == [bench.job_id]
+
+
 def test_message_for_a_running_job_is_dropped(bench: SupervisionBench) -> None:
     with unit_of_work(bench.engine) as session:
         claim_job(session, bench.job_id, runner="first", lease_seconds=60)
@@ -203,6 +232,16 @@ def test_message_serves_whoever_waits_longest_not_only_its_own_job(
 
     assert bench.job().failure_detail == "the older one"
     assert bench.job(newer).state is JobState.QUEUED
+
+
+def test_job_that_its_workspaces_limit_held_back_is_rung_when_another_ends(
+    bench: SupervisionBench,
+) -> None:
+    waiting = bench.queue_another()
+    bench.run("fail=it ended", quota_running_jobs=1)
+
+    assert bench.job().state is JobState.FAILED
+    assert bench.rung == [waiting]
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from curation.feature_columns import ColumnKind, FeatureColumn
+from mts_core.table_columns import UNKNOWN_CATEGORY, TableColumn
 from mts_core.table_columns import ColumnKind as LearnedKind
-from mts_core.table_columns import TableColumn
 from worker.table_arrays import TableReader
 
 NAN = np.nan
@@ -61,3 +61,13 @@ def test_column_that_is_empty_everywhere_is_left_out() -> None:
     table = reader(age="number", note="empty")
     assert table.stored_names == ["feature:age"]
     assert table.table_columns == (TableColumn("age", LearnedKind.NUMBER),)
+
+
+def test_reader_like_another_keeps_its_codes_and_numbers_no_new_word() -> None:
+    first = reader(age="number", city="category", rich="boolean")
+    first.read(batch(age=[1.0, 2.0], city=["Rome", "Oslo"], rich=[True, None]))
+    again = TableReader.like(first.table_columns)
+    assert again.stored_names == first.stored_names
+    rows = again.read(batch(age=[3.0] * 4, city=["Oslo", "Bern", None, "Kyiv"], rich=[None] * 4))
+    np.testing.assert_array_equal(rows[:, 1], [1.0, UNKNOWN_CATEGORY, NAN, UNKNOWN_CATEGORY])
+    assert again.table_columns == first.table_columns

@@ -1,6 +1,7 @@
 """A training run turns a claimed job into results, and its troubles into a last word."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from embedding_jobs import (
     queue_tiny_job,
     read_job,
 )
+from table_jobs import add_rows, make_rows
 from text_jobs import add_texts, make_texts
 from training_bench import TrainingBench
 
@@ -100,13 +102,14 @@ def test_run_keeps_a_selector_that_scores_another_dataset(training: TrainingBenc
     assert [row.id for row in found] == [selector.id]
 
 
-def test_selector_of_texts_scores_texts(training: TrainingBench) -> None:
+@pytest.mark.parametrize("encoder", ["minilm", "tfidf_svd"])
+def test_selector_of_texts_scores_texts(training: TrainingBench, encoder: str) -> None:
     place = training.place
     taught = queue_job(
         place,
         add_texts(place, Role.SYNTHETIC, make_texts(64)),
         add_texts(place, Role.REFERENCE, make_texts(16)),
-        encoder="minilm",
+        encoder=encoder,
     )
     assert training.run(training.claim(taught)) == Finished()
     with unit_of_work(place.engine) as session:
@@ -120,20 +123,32 @@ def test_selector_of_texts_scores_texts(training: TrainingBench) -> None:
         assert score_columns(session, job_id).scores.shape == (20,)
 
 
-def test_run_whose_texts_made_its_encoder_ends_without_a_selector(training: TrainingBench) -> None:
+def test_selector_of_tables_scores_tables_with_new_words(training: TrainingBench) -> None:
     place = training.place
-    job_id = queue_job(
+    taught = queue_job(
         place,
-        add_texts(place, Role.SYNTHETIC, make_texts(64)),
-        add_texts(place, Role.REFERENCE, make_texts(16)),
-        encoder="tfidf_svd",
+        add_rows(place, Role.SYNTHETIC, make_rows(64, seed=1, bad_fraction=0.3)),
+        add_rows(place, Role.REFERENCE, make_rows(16, seed=2)),
     )
-    assert training.run(training.claim(job_id)) == Finished()
-    assert read_job(place, job_id).state is JobState.SUCCEEDED
+    assert training.run(training.claim(taught)) == Finished()
     with unit_of_work(place.engine) as session:
-        assert list_selectors(session, place.workspace) == []
-    phases = {message.phase for message in training.told if isinstance(message, ProgressMade)}
-    assert "distil" not in phases
+        [selector] = list_selectors(session, place.workspace)
+    assert selector.feature_columns == [
+        {"name": "age", "kind": "number"},
+        {"name": "city", "kind": "category"},
+    ]
+
+    rows = make_rows(40, seed=5, bad_fraction=0.3)
+    unknown = ["Lima", *rows.columns["city"][1:]]
+    fresh = add_rows(
+        place, Role.SYNTHETIC, replace(rows, columns={**rows.columns, "city": unknown})
+    )
+    job_id = queue_score_job(place, SelectorId(selector.id), fresh)
+    assert training.run(training.claim(job_id)) == Finished()
+    is_sound = np.array(rows.labels) == np.array(make_rows(40, seed=5).labels)
+    with unit_of_work(place.engine) as session:
+        scores = score_columns(session, job_id).scores
+    assert scores[is_sound].min() > scores[~is_sound].max()
 
 
 def test_scoring_goes_on_after_a_release(training: TrainingBench) -> None:
@@ -170,8 +185,7 @@ def test_run_tells_its_progress_and_saves_at_each_phase(training: TrainingBench)
 def test_run_leaves_no_scratch_file(training: TrainingBench) -> None:
     training.run(training.claim(queue_tiny_job(training.place)), memory_map_bytes=0)
 
-    # The supervisor removes the folder; the mapped arrays lie in it until then.
-    assert {path.suffix for path in training.scratch.iterdir()} == {".array"}
+    assert list(training.scratch.iterdir()) == []
 
 
 def test_mapped_inputs_give_the_same_scores_as_inputs_in_memory(training: TrainingBench) -> None:
@@ -204,6 +218,31 @@ def test_missing_samples_end_as_dataset_missing(training: TrainingBench) -> None
 
     assert isinstance(verdict, Failed)
     assert verdict.reason is FailureReason.DATASET_MISSING
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1" + bytes(100), b"\x89PNG\r\n\x1a\n"])
+def test_samples_that_were_changed_in_the_store_end_as_invalid_data(
+    training: TrainingBench, content: bytes
+) -> None:
+    claim = training.claim(queue_tiny_job(training.place))
+    for digest in list(training.place.store.list_digests()):
+        with training.place.store.local_path(digest) as path:
+            path.write_bytes(content)
+
+    verdict = training.run(claim)
+
+    assert isinstance(verdict, Failed)
+    assert (verdict.reason, verdict.detail) == (
+        FailureReason.INVALID_DATA,
+        "The stored samples do not decode.",
+    )
+    assert list(training.scratch.iterdir()) == []
+
+
+def test_run_that_is_to_end_while_it_loads_leaves_at_once(training: TrainingBench) -> None:
+    verdict = training.run(training.claim(queue_tiny_job(training.place)), stops_loading=True)
+    assert verdict == Stopped()
+    assert not any(isinstance(message, CheckpointSaved) for message in training.told)
 
 
 def test_numbers_that_are_not_finite_end_as_non_finite(training: TrainingBench) -> None:

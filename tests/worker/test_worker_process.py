@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, text
 
 from curation.job_queue import RUN_JOB, SWEEP, VALIDATE_DATASET
 from curation.settings import CurationSettings
 from worker.celery_app import WorkerKind, command_line, configure_worker, main
+from worker.scratch import attempt_scratch
 from worker.services import Services, build_services
 from worker.settings import WorkerSettings
 from worker.supervisor import Supervisor
@@ -88,6 +92,34 @@ def test_settings_are_json_only_and_no_wait_is_endless(services: Services) -> No
     assert {"socket_timeout", "socket_keepalive", "health_check_interval"} <= set(
         conf.broker_transport_options
     )
+
+
+def test_worker_that_hangs_in_a_transaction_holds_its_rows_for_one_lease_at_most(
+    engine: Engine, worker_settings: WorkerSettings
+) -> None:
+    services = build_services(worker_settings.model_copy(update={"lease_seconds": 1.0}))
+    lock = text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE")
+    with services.engine.connect() as hanging, engine.begin() as other:
+        hanging.execute(lock)
+        began = time.monotonic()
+        other.execute(text("SET LOCAL lock_timeout = '20s'"))
+        other.execute(lock)
+        assert time.monotonic() - began > 0.5
+        # The server has ended it.
+        hanging.invalidate()
+    services.engine.dispose()
+
+
+@pytest.mark.usefixtures("engine", "object_store")
+def test_sweep_removes_what_a_killed_worker_left_on_this_machine(
+    worker_settings: WorkerSettings, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    services = build_services(worker_settings.model_copy(update={"scratch_dir": scratch}))
+    with attempt_scratch(scratch) as in_use:
+        (scratch / "winnow-attempt-killed").mkdir()
+        services.sweep_and_ring()
+        assert list(scratch.iterdir()) == [in_use]
 
 
 @pytest.mark.parametrize("arguments", [[], ["both"], ["train", "now"]])
