@@ -130,4 +130,6 @@ def test_worker_told_to_leave_ends_all_ranks_and_keeps_a_checkpoint(
     with unit_of_work(job_place.engine) as session:
         checkpoint = newest_checkpoint(session, job_id)
     assert checkpoint is not None
-    assert checkpoint.step >= job.step
+    assert checkpoint.phase == "train"
+    # The job's row hears of progress only now and then, so it may still tell of another phase.
+    assert job.phase != "train" or checkpoint.step >= job.step
