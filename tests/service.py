@@ -69,9 +69,13 @@ class Service:
 
     def request(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
         """Return the JSON answer of a request that must have this status."""
-        response = self._client.request(method, path, **options)
+        response = self.ask(method, path, **options)
         assert response.status_code == status, response.text
         return response.json()
+
+    def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """Return the answer of a request, whatever it is."""
+        return self._client.request(method, path, **options)
 
     def download(self, path: str, **params: str) -> bytes:
         response = self._client.get(path, params=params)

@@ -120,3 +120,9 @@ def make_results() -> tuple[results.ResultRows, NDArray[np.float32]]:
     )
     features = generator.normal(size=(POOL_SIZE, len(FEATURE_NAMES))).astype(np.float32)
     return rows, features
+
+
+def make_map() -> NDArray[np.float32]:
+    """Return points on a half circle, so that neighbours by angle are neighbours by position."""
+    angles = np.linspace(0, np.pi, POOL_SIZE)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)

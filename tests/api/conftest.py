@@ -18,6 +18,7 @@ from callers import (
     Sets,
     bearer,
     make_key,
+    make_map,
     make_results,
     served,
 )
@@ -73,6 +74,7 @@ def shared_settings(postgres_url: str, broker_url: str, store_folder: Path) -> A
         poll_seconds=0.05,
         # The sweep is left to the test that is about it.
         sweep_seconds=3600,
+        import_sources="s3://pools/open",
     )
 
 
@@ -98,7 +100,7 @@ def app(api_settings: ApiSettings, engine: Engine, object_store: LocalObjectStor
 
 @pytest.fixture
 def key(engine: Engine, workspace: WorkspaceId) -> str:  # noqa: ARG001 - It opens this workspace.
-    return make_key(engine, "tests")
+    return make_key(engine, "tests", "read", "write", "admin")
 
 
 @pytest.fixture
@@ -110,7 +112,16 @@ def client(shared_app: FastAPI, object_store: LocalObjectStore, key: str) -> Tes
 @pytest.fixture
 def stranger(shared_app: FastAPI, engine: Engine) -> TestClient:
     """A caller from another workspace."""
-    return TestClient(shared_app, headers=bearer(make_key(engine, "elsewhere")))
+    return TestClient(
+        shared_app, headers=bearer(make_key(engine, "elsewhere", "read", "write", "admin"))
+    )
+
+
+@pytest.fixture(scope="session")
+def address(shared_settings: ApiSettings) -> Iterator[str]:
+    """Where an application for all tests answers over a real socket."""
+    with served(create_app(shared_settings)) as address:
+        yield address
 
 
 @pytest.fixture
@@ -160,6 +171,8 @@ def finished(engine: Engine, object_store: LocalObjectStore, claim: jobs.Claim) 
     rows, features = make_results()
     objects = {
         "features": object_store.put_bytes(features.astype("<f4").tobytes()),
+        "map": object_store.put_bytes(make_map().astype("<f4").tobytes()),
+        "neighbour_vectors": object_store.put_bytes(make_map().astype("<f2").tobytes()),
         "feature_names": object_store.put_bytes(json.dumps(FEATURE_NAMES).encode()),
     }
     staged = results.stage_results(engine, claim, [rows])

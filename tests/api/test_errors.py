@@ -5,6 +5,7 @@ import json
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from test_isolation import NOWHERE, VALUES, operations_of
 
 PROBLEM = "application/problem+json"
 
@@ -38,6 +39,7 @@ def test_broken_json_is_told_from_a_wrong_value(client: TestClient) -> None:
         ({"role": "synthetic"}, "name"),
         ({"name": "a", "role": "judge"}, "role"),
         ({"name": "", "role": "test"}, "name"),
+        ({"name": " \u00a0 ", "role": "test"}, "name"),
         ({"name": "nul\x00", "role": "test"}, "name"),
         ({"name": "\ud800", "role": "test"}, "name"),
         ({"name": "a", "role": "test", "image_size": 100_000}, "image_size"),
@@ -59,6 +61,13 @@ def test_wrong_body_names_the_field(
     assert problem["reason"] == "INVALID_REQUEST"
     assert problem["errors"][0]["field"] == field
     assert problem["cure"]
+
+
+def test_whole_number_may_be_written_with_a_fraction_of_zero(client: TestClient) -> None:
+    body = {"name": "a", "role": "test", "image_size": 28.0}
+    assert client.post("/v1/datasets", json=body).json()["image_size"] == 28
+    refused = client.post("/v1/datasets", json={**body, "image_size": 28.5})
+    assert refused.json()["field"] == "image_size"
 
 
 @pytest.mark.parametrize(
@@ -117,10 +126,28 @@ def test_request_id_is_kept_only_where_it_is_harmless(client: TestClient) -> Non
     assert forged.headers["x-request-id"] != "a b{}"
 
 
-def test_every_answer_carries_security_headers(client: TestClient) -> None:
-    for path in ("/healthz", "/nowhere", "/v1/jobs"):
-        headers = client.get(path).headers
-        assert headers["x-content-type-options"] == "nosniff"
-        assert headers["x-frame-options"] == "DENY"
-        assert "default-src 'none'" in headers["content-security-policy"]
-        assert headers["cache-control"] == "no-store"
+def test_every_answer_carries_security_headers(app: FastAPI, client: TestClient) -> None:
+    asked = [("get", "/nowhere"), ("get", "/v1/nowhere"), ("trace", "/v1/jobs")]
+    for operation in operations_of(app.openapi()):
+        ids = dict.fromkeys(operation.id_parameters, NOWHERE)
+        asked.append((operation.method, operation.path.format(**VALUES, **ids)))
+    for method, path in asked:
+        headers = client.request(method, path).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["x-frame-options"] == "DENY", path
+        assert headers["referrer-policy"] == "no-referrer", path
+        assert headers["cross-origin-resource-policy"] == "same-origin", path
+        policy = "default-src 'none'; frame-ancestors 'none'"
+        assert headers["content-security-policy"] == policy, path
+        assert headers["cache-control"] == "no-store", path
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_for_people_run_no_script_but_the_services_own(client: TestClient, path: str) -> None:
+    headers = client.get(path).headers
+    rules = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == "'self'"
+    assert rules["frame-ancestors"] == "'none'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"

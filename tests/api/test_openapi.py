@@ -31,12 +31,18 @@ def test_operations_are_those_that_clients_are_made_from(
 ) -> None:
     assert set(operations) == {
         "create_dataset", "list_datasets", "get_dataset", "delete_dataset", "list_rejections",
-        "upload_content", "create_job", "list_jobs", "get_job", "delete_job", "cancel_job",
+        "import_dataset", "upload_content", "upload_part", "list_parts", "complete_upload",
+        "get_usage",
+        "create_job", "estimate_job", "list_jobs", "get_job", "delete_job", "cancel_job",
         "retry_job", "watch_job", "get_job_config_schema", "list_weights", "download_weights",
         "get_traces", "get_report", "get_histogram", "get_sample", "create_selection",
         "list_selections", "get_selection", "download_job_manifest",
         "download_selection_manifest", "list_selectors", "get_selector", "delete_selector",
-        "score_dataset", "get_health", "get_readiness", "get_metrics",
+        "score_dataset", "get_column", "list_samples", "get_thumbnail",
+        "create_webhook", "list_webhooks", "get_webhook", "update_webhook",
+        "delete_webhook", "rotate_webhook_secret", "ping_webhook", "list_webhook_deliveries",
+        "get_webhook_delivery", "redeliver_webhook", "create_key", "list_keys", "get_key",
+        "revoke_key", "rotate_key", "list_audit", "get_health", "get_readiness", "get_metrics",
     }  # fmt: skip
 
 

@@ -2,11 +2,8 @@
 
 import re
 import shutil
-import time
-from datetime import timedelta
 
-import pytest
-from callers import bearer, rung_ids, silent_server
+from callers import bearer, rung_ids
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, update
 
@@ -36,34 +33,6 @@ def test_service_is_ready_when_all_parts_answer(client: TestClient) -> None:
     assert response.json() == {"status": "ready"}
 
 
-@pytest.mark.parametrize(
-    ("part", "change"),
-    [
-        ("database", {"database_url": f"postgresql+psycopg://{NOWHERE}/none"}),
-        ("broker", {"broker_url": f"redis://{NOWHERE}"}),
-    ],
-)
-def test_part_that_does_not_answer_is_named(
-    api_settings: ApiSettings, part: str, change: dict[str, str]
-) -> None:
-    with TestClient(create_app(api_settings.model_copy(update=change))) as client:
-        response = client.get("/readyz")
-    assert response.status_code == 503
-    assert response.json()["reason"] == "NOT_READY"
-    assert response.json()["field"] == part
-    assert [cause["field"] for cause in response.json()["errors"]] == [part]
-
-
-def test_part_that_never_answers_is_named_in_time(api_settings: ApiSettings) -> None:
-    with silent_server() as address:
-        settings = api_settings.model_copy(update={"broker_url": f"redis://{address}"})
-        with TestClient(create_app(settings)) as client:
-            began = time.monotonic()
-            response = client.get("/readyz")
-            assert time.monotonic() - began < 5
-    assert response.json()["field"] == "broker"
-
-
 def test_store_that_cannot_be_written_is_named(
     client: TestClient, api_settings: ApiSettings
 ) -> None:
@@ -82,30 +51,6 @@ def test_absence_of_the_database_is_told_without_its_address(api_settings: ApiSe
     assert response.headers["retry-after"] == "5"
     assert "secretary" not in response.text
     assert "password" not in response.text
-
-
-def test_metrics_count_jobs_by_state_and_time_requests_by_route(
-    client: TestClient, queued: JobId, engine: Engine
-) -> None:
-    with unit_of_work(engine) as session:
-        session.execute(update(Job).values(created_at=Job.created_at - timedelta(hours=1)))
-    labels = 'method="GET",route="/v1/jobs/{job_id}",status="200"'
-    count = f"winnow_http_request_duration_seconds_count{{{labels}}}"
-    before = read_metrics(client).get(count, 0)
-    client.get(f"/v1/jobs/{queued}")
-    after = read_metrics(client)
-    assert after['winnow_jobs{state="queued"}'] == 1
-    assert after['winnow_jobs{state="failed"}'] == 0
-    assert 3600 <= after["winnow_oldest_queued_job_age_seconds"] < 3700
-    assert after[count] == before + 1
-    assert not [name for name in after if str(queued) in name]
-
-
-def read_metrics(client: TestClient) -> dict[str, float]:
-    response = client.get("/metrics")
-    assert response.headers["content-type"].startswith("text/plain")
-    pairs = [line.rsplit(" ", 1) for line in response.text.splitlines() if line[0] != "#"]
-    return {name: float(value) for name, value in pairs}
 
 
 def test_sweep_of_the_process_rings_for_a_job_that_nobody_heard_of(

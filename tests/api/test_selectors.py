@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 from callers import Finished, Sets, rung_ids
 from embedding_jobs import JobPlace, Samples, add_dataset, make_samples
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
+from table_jobs import Rows, add_rows, make_rows
 from text_jobs import add_texts, make_texts
 
 from curation.database import unit_of_work
+from curation.feature_columns import ColumnKind, FeatureColumn, columns_to_json
 from curation.identifiers import JobId, WorkspaceId
 from curation.jobs import claim_job
-from curation.models import Role
+from curation.models import Modality, Role, Selector
 from curation.objects import LocalObjectStore
 from curation.settings import CurationSettings
 
@@ -122,6 +125,42 @@ def test_texts_are_no_samples_for_a_selector_of_embeddings(
     response = _score(client, selector, add_texts(place, Role.SYNTHETIC, make_texts(12)))
     assert response.status_code == 422
     assert response.json()["reason"] == "MODALITY_DIFFERS"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"city": "Rome"}, None),
+        ({"city": "Rome", "height": 1.0}, "COLUMNS_DIFFER"),
+        ({"city": 4.0}, "COLUMN_KINDS_DIFFER"),
+    ],
+)
+def test_tables_are_scored_where_their_columns_agree(
+    client: TestClient,
+    place: JobPlace,
+    selector: dict[str, Any],
+    changes: dict[str, object],
+    reason: str | None,
+) -> None:
+    taught = make_rows(12, seed=0)
+    with unit_of_work(place.engine) as session:
+        row = session.get_one(Selector, UUID(selector["id"]))
+        row.modality = Modality.TABULAR
+        row.feature_columns = columns_to_json(
+            [FeatureColumn(name, kind) for name, kind in taught.kinds.items()]
+        )
+    columns = {"age": taught.columns["age"], **{name: [own] * 12 for name, own in changes.items()}}
+    kinds = {
+        name: ColumnKind.CATEGORY if isinstance(own[0], str) else ColumnKind.NUMBER
+        for name, own in columns.items()
+    }
+    dataset_id = add_rows(place, Role.SYNTHETIC, Rows(columns, taught.labels, kinds))
+    response = _score(client, selector, dataset_id)
+    if reason is None:
+        assert response.status_code == 202, response.text
+    else:
+        assert (response.status_code, response.json()["reason"]) == (422, reason)
+        assert response.json()["field"] == "dataset_id"
 
 
 def test_selector_is_no_method_of_a_job(client: TestClient, job_body: dict[str, object]) -> None:

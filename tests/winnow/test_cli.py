@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from winnow.cli import run
-from winnow.commands.curate import parse_settings
+from winnow.commands.options import parse_settings
 from winnow.commands.score import parse_dataset
 from winnow.commands.select import choose_rule
 from winnow.errors import ApiError, InputError, PortInUseError, Problem

@@ -234,7 +234,8 @@ def test_new_dataset_is_scored_by_what_the_job_learned(folder: Path) -> None:
     refused = run(folder, "selectors", "delete", selector["id"], code=ExitCode.REFUSED)
     assert refused.startswith("error: SELECTOR_IN_USE: ")
     [job] = [j for j in answer(folder, "jobs", "list") if j["method"] == "selector"]
-    again = run(folder, "score", selector["id"], job["synthetic_id"], "-o", "again", "--json")
+    as_json = ("--output", "json")
+    again = run(folder, "score", selector["id"], job["synthetic_id"], "-o", "again", *as_json)
     assert json.loads(again)["selector_id"] == selector["id"]
     for name in ("scored", "again"):
         assert pq.read_table(folder / name / "manifest.parquet")["score"].to_pylist() == list(

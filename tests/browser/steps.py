@@ -1,0 +1,69 @@
+"""What a person does in the dashboard, in the words of the page."""
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+# A small run takes tens of seconds; a busy machine takes several times as long.
+RUN_MILLISECONDS = 240_000
+SERIOUS = {"serious", "critical"}
+
+
+def upload(page: Page, role: str, path: Path) -> None:
+    page.goto("/datasets")
+    page.get_by_label(f"File of the {role} set").set_input_files(path)
+    # By its own name: a word in a row may be the role of another set, which is ready already. The
+    # newest comes first.
+    name = page.get_by_role("link", name=path.name.split(".")[0], exact=True)
+    row = page.get_by_role("row").filter(has=name).first
+    expect(row.get_by_text("ready")).to_be_visible()
+
+
+def start_job(page: Page, **settings: str) -> None:
+    """Start a job on the newest sets; a run of few steps without a report takes seconds."""
+    page.goto("/jobs/new")
+    for name, value in settings.items():
+        page.get_by_label(name, exact=False).first.fill(value)
+    page.get_by_role("switch", name="Evaluate").press("Space")
+    page.get_by_role("button", name="Start job").click()
+    page.wait_for_url(re.compile(r"/jobs/[0-9a-f-]{36}"))
+
+
+def wait_for_results(page: Page) -> None:
+    page.get_by_role("slider").wait_for(timeout=RUN_MILLISECONDS)
+    expect(page.get_by_test_id("counts")).to_contain_text("kept")
+
+
+def counts(page: Page) -> tuple[int, int]:
+    """Return how many samples are kept and dropped."""
+    text = page.get_by_test_id("counts").inner_text()
+    kept, dropped = re.search(r"([\d,]+) kept\s+([\d,]+) dropped", text).groups()  # type: ignore[union-attr]
+    return int(kept.replace(",", "")), int(dropped.replace(",", ""))
+
+
+def serious_faults(page: Page) -> list[str]:
+    """Return what axe finds on the page that keeps somebody from using it.
+
+    Colours that fade in look faulty until they are there, which takes long on a busy machine; what
+    is faulty stays so.
+    """
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = _faults_now(page)
+    for _ in range(15):
+        if not found:
+            break
+        page.wait_for_timeout(1000)
+        found = _faults_now(page)
+    return found
+
+
+def _faults_now(page: Page) -> list[str]:
+    found = page.evaluate("axe.run()")
+    return [
+        f"{fault['id']}: {node['html'][:200]}"
+        for fault in found["violations"]
+        if fault["impact"] in SERIOUS
+        for node in fault["nodes"]
+    ]
