@@ -13,10 +13,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Two test processes share the cores, so each computes on one; threads that wait do not spin.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
-SOURCES := api benchmarks curation examples migrations mts_core tests winnow worker
+SOURCES := api benchmarks curation docs/extensions examples migrations mts_core tests winnow worker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types imports migrations check format lock openapi bench-foundation bench-quality bench-robustness bench-speed bench-figures bench-scale bench-selectors clean
+.PHONY: help demo test test-slow lint types imports migrations check format lock openapi cli-reference docs web web-check bench-foundation bench-quality bench-ablations bench-robustness bench-speed bench-figures bench-scale bench-dashboard bench-service bench-selectors clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -72,12 +72,13 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-e
 DROP_TORCH := sed -i -e '/^\# The following packages/,$$d' -e '/^torch==/,$$d'
 
 lock: $(VENV)/installed-dev ## Resolve requirements/*.in into the hashed locks again
-	cd requirements && for name in dev stack worker api; do \
+	cd requirements && for name in dev stack worker api docs; do \
 		case $$name in \
 			api) inputs="curation.in api.in" ;; \
 			worker) inputs="curation.in worker.in" ;; \
 			stack) inputs="curation.in api.in worker.in stack.in" ;; \
 			dev) inputs="curation.in api.in worker.in stack.in dev.in" ;; \
+			docs) inputs="docs.in" ;; \
 		esac; \
 		../$(subst requirements/,,$(COMPILE)) $$(test $$name = dev || echo --constraint dev.txt) \
 			--output-file $$name.txt $$inputs && $(DROP_TORCH) $$name.txt || exit 1; \
@@ -85,6 +86,33 @@ lock: $(VENV)/installed-dev ## Resolve requirements/*.in into the hashed locks a
 
 openapi: $(VENV)/installed-dev ## Write the OpenAPI snapshot again
 	@$(BIN)/python -m api.openapi_snapshot docs/openapi.json
+
+cli-reference: $(VENV)/installed-dev ## Write the reference of all commands into docs/cli.md again
+	@$(BIN)/python -m winnow.cli_reference docs/cli.md
+
+# Nothing here is imported: the reference is read off the sources. The variable silences a notice.
+DOCS := build/docs-environment
+
+$(DOCS)/installed: requirements/docs.txt
+	@test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements/docs.txt
+	@touch $@
+
+docs: $(DOCS)/installed ## Build the pages of docs/ into build/docs
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict
+
+# The build is committed, so that nobody needs Node to run the service.
+BUILD_DASHBOARD := cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check \
+	&& npx vite build --logLevel warn --emptyOutDir --outDir
+
+web: ## Build the dashboard's committed files again (needs Node >= 20.19)
+	@$(BUILD_DASHBOARD) ../api/dashboard
+
+web-check: ## Fail where the committed dashboard differs from a fresh build (needs Node >= 20.19)
+	@$(BUILD_DASHBOARD) ../build/dashboard
+	@diff -rq build/dashboard api/dashboard \
+		|| { echo "api/dashboard differs from a fresh build of web/; run: make web"; exit 1; }
 
 bench-foundation: $(VENV)/installed-dev ## Measure the methods on the folders in WINNOW_BENCH_DATA
 	@$(BIN)/python benchmarks/foundation.py
@@ -95,6 +123,9 @@ bench-scale: $(VENV)/installed-dev ## Measure time and memory of a whole curatio
 bench-quality: $(VENV)/installed-dev ## Measure methods and baselines on every benchmark set (half an hour)
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/quality.py $(BENCH_ARGS)
 
+bench-ablations: $(VENV)/installed-dev ## Measure what each part of the methods is worth
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/ablations.py $(BENCH_ARGS)
+
 bench-robustness: $(VENV)/installed-dev ## Look for small and bad pools on which a method fails
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robustness.py $(BENCH_ARGS)
 
@@ -103,6 +134,12 @@ bench-speed: $(VENV)/installed-dev ## Measure what a step costs beside a plain w
 
 bench-figures: $(VENV)/installed-dev ## Draw the figures in docs from the folders in WINNOW_BENCH_DATA
 	@$(BIN)/python benchmarks/figures.py
+
+bench-dashboard: $(VENV)/installed-dev ## Measure the dashboard in headless Chromium at a million samples
+	@$(BIN)/python benchmarks/dashboard.py $(BENCH_ARGS)
+
+bench-service: $(VENV)/installed-dev ## Measure the service at a million samples, each figure against its limit
+	@$(BIN)/python benchmarks/service.py $(BENCH_ARGS)
 
 bench-selectors: $(VENV)/installed-dev ## Measure how well selectors carry over to unseen halves
 	@$(BIN)/python benchmarks/selector_transfer.py
