@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from embedding_jobs import TINY_CONFIG, JobPlace
 from job_watch import CATCHABLE, JobWatch
 from s3_server import S3Server, s3_server
 from service import Service
-from sqlalchemy import make_url, select
+from sqlalchemy import delete, make_url, select
 from test_backups import REPOSITORY, programs, revise
 from validation_watch import npz_content
 from worker_processes import WorkerProcesses, wait_until
@@ -31,10 +32,11 @@ from curation.clock import utc_now
 from curation.database import create_database_engine, unit_of_work
 from curation.identifiers import JobId, WorkspaceId
 from curation.keys import create_key
-from curation.models import Checkpoint, JobState, ObjectRow, Workspace
+from curation.models import Checkpoint, Dataset, JobState, MaintenanceMark, ObjectRow, Workspace
 from curation.object_rows import is_outdated_checkpoint
 from curation.object_stores import open_object_store
 from curation.settings import CurationSettings
+from curation.sweep import sweep
 from winnow.embedded_postgres import EmbeddedPostgres
 from winnow.embedded_valkey import EmbeddedValkey
 
@@ -183,6 +185,14 @@ class Installation:
     def watch(self, job: Mapping[str, Any]) -> JobWatch:
         return JobWatch(self.place, JobId(UUID(job["id"])))
 
+    def digests_of(self, dataset: str) -> set[str]:
+        """Return the files of a dataset that is ready."""
+        with unit_of_work(self.place.engine) as session:
+            row = session.get_one(Dataset, UUID(dataset))
+            digests = {row.content_digest, row.samples_digest}
+        assert None not in digests
+        return {str(digest) for digest in digests}
+
 
 @contextmanager
 def installation(settings: CurationSettings, folder: Path, key: str) -> Iterator[Installation]:
@@ -232,8 +242,11 @@ def shown(service: Service, paths: list[str]) -> dict[str, tuple[bytes, str | No
     return {path: (got.content, got.headers.get("etag")) for path, got in answers.items()}
 
 
-def check_store(settings: CurationSettings) -> str:
-    """Run the documented check, to which every file is old enough to be nobody's."""
+def unnamed_objects(settings: CurationSettings) -> set[str]:
+    """Run the documented check, which must find no other flaw than files too much; return those.
+
+    To it every file is old enough to be nobody's.
+    """
     named = {
         f"WINNOW_{name.upper()}": getattr(settings, name)
         for name in ("database_url", "broker_url", "object_store")
@@ -247,7 +260,23 @@ def check_store(settings: CurationSettings) -> str:
         text=True,
     )
     assert done.returncode == 0, done.stdout
-    return done.stdout.splitlines()[-1]
+    *findings, counts = done.stdout.splitlines()
+    assert counts == f"0 missing, 0 damaged, {len(findings)} unnamed"
+    return {finding.split("\t")[1] for finding in findings}
+
+
+def sweep_at_once(settings: CurationSettings) -> None:
+    """Sweep as a service does later, when every file is old enough to be nobody's."""
+    engine = create_database_engine(settings.database_url)
+    with unit_of_work(engine) as session:
+        session.execute(delete(MaintenanceMark))
+    sweep(
+        engine,
+        open_object_store(settings.object_store),
+        settings.model_copy(update={"orphan_seconds": 0.001}),
+        utc_now() + timedelta(seconds=1),
+    )
+    engine.dispose()
 
 
 @dataclass(frozen=True)
@@ -315,7 +344,8 @@ def test_lost_service_is_restored_elsewhere_from_its_backup(
         run = begin_run(before, past.sets, trainer.pid) if has_work else None
         with (tmp_path / "winnow.dump").open("wb") as dump:
             run_on_database(first.database_url, documented("pg_dump"), stdout=dump)
-        late = upload(before.service, "test", 30)
+        late_set = upload(before.service, "test", 30)
+        late = before.digests_of(late_set)
         objects.back_up()
 
     objects.lose()
@@ -325,20 +355,24 @@ def test_lost_service_is_restored_elsewhere_from_its_backup(
         run_on_database(second.database_url, documented("pg_restore"), stdin=dump)
     objects.restore()
 
-    # What came after the dump is there too much: an upload, its samples, and perhaps the state
-    # that the run was saving when it was killed.
-    assert re.fullmatch("0 missing, 0 damaged, [23] unnamed", check_store(second))
+    # What came after the dump is there too much: an upload and its samples, and perhaps the state
+    # that a killed run was saving, and old states that a sweep was removing.
+    assert late <= unnamed_objects(second)
     assert_objects_are_whole(second)
     with installation(second, tmp_path / "second", key) as after:
         saved = 0 if run is None else after.watch(run).trained_step
         assert shown(after.service, list(past.said)) == past.said
-        after.service.request("GET", f"/v1/datasets/{late}", 404)
+        after.service.request("GET", f"/v1/datasets/{late_set}", 404)
         if run is not None:
             after.processes.start("train")
             assert_new_job_has_the_same_result(after.service, past)
             watch = after.watch(run)
             wait_until(lambda: watch.is_in(JobState.SUCCEEDED))
             assert min(watch.steps_saved_by_attempt()[-1]["train"]) >= saved > 0
+
+    sweep_at_once(second)
+    assert unnamed_objects(second) == set()
+    assert_objects_are_whole(second)
 
 
 def assert_new_job_has_the_same_result(service: Service, past: Past) -> None:
