@@ -57,7 +57,7 @@ _REASON_BY_STATUS: Mapping[int, str] = {
 _QUOTA_RETRY_SECONDS = "30"
 # A request may be wrong in thousands of places; a reader needs the first few.
 _MAX_CAUSES = 20
-_DATABASE_RETRY_SECONDS = "5"
+_RETRY_SECONDS = "5"
 
 _log = structlog.get_logger()
 
@@ -202,31 +202,31 @@ async def _answer_database_error(request: Request, error: Exception) -> Response
     # A database that restarts is back in seconds, so the client is told to come again; the
     # cause may name the server and its user, so it goes to the log alone.
     _log.error("database_unavailable", error=str(error))
-    problem = {
-        "reason": "DATABASE_UNAVAILABLE",
-        "detail": "The database does not answer at the moment.",
-        "cure": "Send the request again in a few seconds.",
-    }
-    return problem_response(
-        request,
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
-        problem=problem,
-        headers={"Retry-After": _DATABASE_RETRY_SECONDS},
+    return _come_again(
+        request, "DATABASE_UNAVAILABLE", "The database does not answer at the moment."
     )
 
 
 async def _answer_store_error(request: Request, error: Exception) -> Response:
     _log.error("store_unavailable", error=str(error))
+    return _come_again(
+        request,
+        "STORE_UNAVAILABLE",
+        "The place where files are stored does not answer at the moment.",
+    )
+
+
+def _come_again(request: Request, reason: str, detail: str) -> Response:
     problem = {
-        "reason": "STORE_UNAVAILABLE",
-        "detail": "The place where files are stored does not answer at the moment.",
+        "reason": reason,
+        "detail": detail,
         "cure": "Send the request again in a few seconds.",
     }
     return problem_response(
         request,
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         problem=problem,
-        headers={"Retry-After": _DATABASE_RETRY_SECONDS},
+        headers={"Retry-After": _RETRY_SECONDS},
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from embedding_jobs import JobPlace
 from jaxtyping import install_import_hook
 from kombu import Connection as BrokerConnection
 from sqlalchemy import Engine, create_engine, make_url, text
@@ -187,3 +188,13 @@ def settings(postgres_url: str, broker_url: str, tmp_path: Path) -> CurationSett
         ring_backoff_seconds=1.0,
         log_format=LogFormat.CONSOLE,
     )
+
+
+@pytest.fixture
+def job_place(
+    engine: Engine,
+    object_store: LocalObjectStore,
+    workspace: WorkspaceId,
+    settings: CurationSettings,
+) -> JobPlace:
+    return JobPlace(engine, object_store, workspace, settings)

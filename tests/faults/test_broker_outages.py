@@ -11,15 +11,11 @@ from embedding_jobs import TINY_CONFIG, JobPlace, add_dataset, make_samples, que
 from job_watch import JobWatch
 from mortal_servers import MortalServer
 from service import Service
-from sqlalchemy import Engine
 from validation_watch import upload_sound_dataset
 from worker_processes import WorkerProcesses, wait_until
 
-from curation.clock import utc_now
-from curation.database import unit_of_work
 from curation.identifiers import JobId
 from curation.job_queue import make_celery
-from curation.keys import create_key
 from curation.models import DatasetState, JobState, Role
 from winnow.embedded_valkey import EmbeddedValkey
 
@@ -110,22 +106,6 @@ def test_broker_emptied_beside_a_worker_at_work_loses_none_of_the_jobs(
 
     for job in jobs:
         wait_until_run(job)
-
-
-@pytest.fixture
-def api(workers: WorkerProcesses, engine: Engine) -> Iterator[Service]:
-    """The API process on the mortal broker, ready."""
-    with unit_of_work(engine) as session:
-        _, key = create_key(
-            session, workspace_name="tests", name="test", scopes=["read", "write"], now=utc_now()
-        )
-    with (
-        tempfile.TemporaryDirectory(prefix="winnow-api-") as folder,
-        Service(Path(folder) / "api.sock", key) as service,
-    ):
-        workers.start_api(service.socket)
-        service.wait_until_ready()
-        yield service
 
 
 @pytest.mark.parametrize("blow", ["kill", "halt"])

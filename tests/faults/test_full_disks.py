@@ -1,6 +1,5 @@
 """A disk is full: the failure says so, nothing is corrupt, and the space is given back."""
 
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +9,13 @@ from embedding_jobs import JobPlace, queue_tiny_job
 from job_watch import ENDLESS, JobWatch, assert_same_result, run_unbroken
 from service import Service
 from small_disks import filled, free_bytes, small_disk
-from sqlalchemy import Engine
 from training_bench import TrainingBench
 from validation_watch import npz_content, upload_sound_dataset
 from worker_processes import WorkerProcesses, wait_until
 
 from curation.clock import utc_now
 from curation.database import unit_of_work
-from curation.identifiers import WorkspaceId
 from curation.jobs import newest_checkpoint, retry_job
-from curation.keys import create_key
 from curation.models import DatasetState, JobState
 from curation.objects import LocalObjectStore
 from curation.settings import CurationSettings
@@ -46,22 +42,6 @@ def object_store(disk: Path) -> LocalObjectStore:
 @pytest.fixture
 def settings(settings: CurationSettings, disk: Path) -> CurationSettings:
     return settings.model_copy(update={"object_store": (disk / "objects").as_uri()})
-
-
-@pytest.fixture
-def api(workers: WorkerProcesses, engine: Engine, workspace: WorkspaceId) -> Iterator[Service]:
-    assert workspace
-    with unit_of_work(engine) as session:
-        _, key = create_key(
-            session, workspace_name="tests", name="test", scopes=["read", "write"], now=utc_now()
-        )
-    with (
-        tempfile.TemporaryDirectory(prefix="winnow-api-") as folder,
-        Service(Path(folder) / "api.sock", key) as service,
-    ):
-        workers.start_api(service.socket)
-        service.wait_until_ready()
-        yield service
 
 
 def stored_files(store: LocalObjectStore) -> list[str]:

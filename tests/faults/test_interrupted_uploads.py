@@ -1,10 +1,8 @@
 """The API is killed in the middle of an upload: what has arrived is not sent again."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,9 +12,6 @@ from service import Service
 from sqlalchemy import text
 from worker_processes import WorkerProcesses, wait_until
 
-from curation.clock import utc_now
-from curation.database import unit_of_work
-from curation.keys import create_key
 from curation.objects import LocalObjectStore
 
 PART_BYTES = 1 << 20
@@ -30,16 +25,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def api(job_place: JobPlace) -> Iterator[Service]:
-    with unit_of_work(job_place.engine) as session:
-        _, key = create_key(
-            session, workspace_name="tests", name="test", scopes=["read", "write"], now=utc_now()
-        )
-    with (
-        tempfile.TemporaryDirectory(prefix="winnow-api-") as folder,
-        Service(Path(folder) / "api.sock", key) as service,
-    ):
-        yield service
+def api(unstarted_api: Service) -> Service:
+    """Started by each test, which kills it."""
+    return unstarted_api
 
 
 def sha256(content: bytes) -> str:

@@ -1,12 +1,13 @@
 """A scripted service whose event streams break off, and whose jobs can be asked for too."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
+
+from served import served
 
 from winnow.resources import JobId
 
@@ -98,12 +99,5 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def event_service() -> Iterator[EventService]:
-    server = EventService()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with served(EventService()) as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
+
+from served import served
 
 from winnow.resources import DatasetId
 
@@ -115,12 +116,5 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def part_service() -> Iterator[PartService]:
-    server = PartService()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with served(PartService()) as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -5,22 +5,7 @@ from pathlib import Path
 
 import pytest
 from embedding_jobs import JobPlace, queue_tiny_job
-from sqlalchemy import Engine
 from supervision import SupervisionBench
-
-from curation.identifiers import WorkspaceId
-from curation.objects import LocalObjectStore
-from curation.settings import CurationSettings
-
-
-@pytest.fixture
-def job_place(
-    engine: Engine,
-    object_store: LocalObjectStore,
-    workspace: WorkspaceId,
-    settings: CurationSettings,
-) -> JobPlace:
-    return JobPlace(engine, object_store, workspace, settings)
 
 
 @pytest.fixture
