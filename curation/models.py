@@ -199,6 +199,7 @@ class Dataset(Base):
         CheckConstraint(
             "state = 'ready' OR samples_digest IS NULL", name="samples_only_when_ready"
         ),
+        CheckConstraint("state = 'ready' OR warnings IS NULL", name="warnings_only_when_ready"),
         CheckConstraint("rejected_count >= 0", name="rejected_not_negative"),
         CheckConstraint("image_size BETWEEN 1 AND 4096", name="image_size_in_range"),
         # The target of composite foreign keys: a job's datasets are of the job's workspace.
@@ -231,6 +232,8 @@ class Dataset(Base):
     input_shape: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
     # A list, since JSONB does not keep the order of an object's keys.
     feature_columns: Mapped[list[dict[str, str]] | None] = mapped_column(JSONB(none_as_null=True))
+    # What a ready dataset may not have been meant to be.
+    warnings: Mapped[list[dict[str, str | None]] | None] = mapped_column(JSONB(none_as_null=True))
     failure_reason: Mapped[str | None]
     failure_detail: Mapped[str | None]
     failure_field: Mapped[str | None]
