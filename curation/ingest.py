@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from curation.content_imports import FetchLimits, SourceAwayError, fetch_object
 from curation.database import unit_of_work
+from curation.dataset_warnings import warnings_to_json
 from curation.datasets import count_validation, take_in
 from curation.errors import CurationError, InvalidInputError, StorageFullError
 from curation.feature_columns import columns_to_json
@@ -200,6 +201,7 @@ def _record(
             dataset.class_counts = dict(outcome.class_counts)
             dataset.input_shape = None if outcome.input_shape is None else list(outcome.input_shape)
             dataset.feature_columns = columns_to_json(outcome.feature_columns or None)
+            dataset.warnings = warnings_to_json(outcome.warnings)
         case Refusal(error=error):
             dataset.state = DatasetState.INVALID
             dataset.failure_reason = error.reason

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.census import Census, Rejection
+from curation.dataset_warnings import DatasetWarning
 from curation.feature_columns import FeatureColumn
 from curation.row_fields import RowError, RowFields
 from curation.sample_files import (
@@ -52,10 +53,12 @@ class Content:
     Attributes:
         modality: What the samples are.
         input_shape: `[dimension]`, `[channels, height, width]`, or None for texts.
+        warnings: What the user may have meant otherwise.
     """
 
     modality: Modality
     input_shape: list[int] | None
+    warnings: tuple[DatasetWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

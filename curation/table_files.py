@@ -20,6 +20,7 @@ from curation.objects import is_full_disk
 from curation.row_fields import FieldColumns, RowError, find_columns, is_storable, read_fields
 from curation.sample_files import EMBEDDING_COLUMN, ROW_GROUP_ROWS, TEXT_COLUMN
 from curation.sample_kinds import Modality
+from curation.text_columns import TextColumnWatch
 from curation.text_tables import NumberedRow, Row, iterate_csv, iterate_jsonl, peek_columns
 from curation.upload_kinds import UploadKind
 
@@ -71,9 +72,11 @@ def _hand_in(
             return Content(modality, None)
         case _:
             intake.begin(None, None)
-            _hand_in_each(rows, columns, intake, modality)
+            # Who says that the table is tabular needs no telling.
+            watch = TextColumnWatch() if request.modality is None else None
+            _hand_in_each(rows, columns, intake, modality, watch)
             features = [name for name in names if name not in columns.names]
-            return Content(modality, [len(features)])
+            return Content(modality, [len(features)], () if watch is None else watch.warnings())
 
 
 def _modality(names: Sequence[str], wanted: Modality | None) -> Modality:
@@ -134,7 +137,11 @@ def _hand_in_embeddings(
 
 
 def _hand_in_each(
-    rows: Iterator[NumberedRow], columns: FieldColumns, intake: Intake, modality: Modality
+    rows: Iterator[NumberedRow],
+    columns: FieldColumns,
+    intake: Intake,
+    modality: Modality,
+    watch: TextColumnWatch | None = None,
 ) -> None:
     is_text = modality is Modality.TEXT
     consumed = (*columns.names, TEXT_COLUMN) if is_text else columns.names
@@ -149,6 +156,8 @@ def _hand_in_each(
         except RowError as error:
             intake.reject(number, error)
             continue
+        if watch is not None:
+            watch.observe(extras)
         size_bytes = 0 if payload is None else len(payload)
         intake.add(
             Sample(row=number, fields=fields, payload=payload, size_bytes=size_bytes, extras=extras)

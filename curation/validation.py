@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curation.census import Rejection
+from curation.dataset_warnings import DatasetWarning
 from curation.embeddings import read_npz
 from curation.errors import InvalidInputError
 from curation.feature_columns import ColumnKind, FeatureColumn
@@ -29,6 +30,7 @@ class Validation:
         feature_columns: What is learned from, for tables; none for other samples.
         rejected_count: The number of rows that are left out.
         rejections: Why, for as many of them as the limits allow.
+        warnings: What the user may have meant otherwise.
     """
 
     modality: Modality
@@ -39,6 +41,7 @@ class Validation:
     feature_columns: Sequence[FeatureColumn]
     rejected_count: int
     rejections: Sequence[Rejection]
+    warnings: Sequence[DatasetWarning] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ def validate_dataset(
             feature_columns=features,
             rejected_count=census.rejected_count,
             rejections=tuple(census.rejections),
+            warnings=content.warnings,
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from curation.census import Rejection
+from curation.dataset_warnings import warnings_from_json
 from curation.errors import InvalidInputError
 from curation.feature_columns import columns_from_json
 from curation.intake import ValidationRequest
@@ -105,7 +106,14 @@ def _read_answer(
         return Refusal(error=error, rejections=rejections, **answer)
     modality = Modality(answer.pop("modality"))
     columns = columns_from_json(answer.pop("feature_columns"))
-    return Validation(modality=modality, feature_columns=columns, rejections=rejections, **answer)
+    warnings = warnings_from_json(answer.pop("warnings"))
+    return Validation(
+        modality=modality,
+        feature_columns=columns,
+        rejections=rejections,
+        warnings=warnings,
+        **answer,
+    )
 
 
 def _refused(reason: str, detail: str) -> Refusal:

@@ -160,6 +160,8 @@ def await_validation(connection: Connection, dataset: Dataset, display: Display)
             f"{ready.role}: left out {ready.rejected_count} ({named}); "
             f"see them with: winnow datasets show {ready.id}"
         )
+    for warning in ready.warnings:
+        display.say(f"{ready.role}: warning: {warning.detail} {warning.cure}")
     return ready
 
 

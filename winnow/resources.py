@@ -84,6 +84,16 @@ class FeatureColumn:
 
 
 @dataclass(frozen=True)
+class DatasetWarning:
+    """Something about a ready dataset that may have been meant otherwise, and what helps."""
+
+    reason: str
+    detail: str
+    field: str | None
+    cure: str
+
+
+@dataclass(frozen=True)
 class DatasetFailure:
     """Why a dataset is invalid."""
 
@@ -112,6 +122,7 @@ class Dataset:
     created_at: datetime
     validated_at: datetime | None
     feature_columns: list[FeatureColumn] = field(default_factory=list)
+    warnings: list[DatasetWarning] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

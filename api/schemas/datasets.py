@@ -1,5 +1,6 @@
 """What a client sends and receives about datasets."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from api.schemas.fields import (
     UtcTime,
     Whole,
 )
+from curation.dataset_warnings import warnings_from_json
 from curation.feature_columns import ColumnKind, columns_from_json
 from curation.models import Dataset, DatasetRejection, DatasetState, Modality, Role
 
@@ -76,6 +78,15 @@ class FeatureColumnView(ResponseModel):
     )
 
 
+class DatasetWarningView(ResponseModel):
+    """Something about a ready dataset that may have been meant otherwise."""
+
+    reason: str = Field(examples=["TEXT_AS_CATEGORY"])
+    detail: str = Field(description="What was understood, and why that may be wrong.")
+    field: str | None = Field(description="The column that it is about.")
+    cure: str = Field(description="What to do to have it otherwise.")
+
+
 class DatasetFailure(ResponseModel):
     """Why a dataset is invalid."""
 
@@ -109,6 +120,9 @@ class DatasetView(ResponseModel):
     feature_columns: list[FeatureColumnView] = Field(
         description="Columns of a table in its order; empty for other samples."
     )
+    warnings: list[DatasetWarningView] = Field(
+        description="What may have been meant otherwise; the dataset can be used all the same."
+    )
     failure: DatasetFailure | None
     created_at: UtcTime
     validated_at: UtcTime | None
@@ -136,6 +150,10 @@ class DatasetView(ResponseModel):
             feature_columns=[
                 FeatureColumnView(name=column.name, kind=column.kind)
                 for column in columns_from_json(row.feature_columns or [])
+            ],
+            warnings=[
+                DatasetWarningView(**asdict(warning))
+                for warning in warnings_from_json(row.warnings or [])
             ],
             failure=_failure_of(row),
             created_at=row.created_at,

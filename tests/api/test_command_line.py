@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import pytest
 import structlog
 from callers import POOL_SIZE, Finished, Sets, wait_until
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 
 from curation.database import unit_of_work
+from curation.ingest import validate_and_record
 from curation.models import Dataset, DatasetState
 from curation.objects import LocalObjectStore
+from curation.settings import CurationSettings
 from winnow.cli import run
 from winnow.exit_codes import ExitCode
 
@@ -105,6 +108,35 @@ def test_import_waits_for_its_validation_and_tells_a_failure(say: Say, engine: E
     )
     failing.join()
     assert "'digits.zip' is invalid: IMPORT_NOT_FOUND: There is no such file." in said
+
+
+def test_upload_tells_that_texts_were_taken_as_categories(
+    say: Say,
+    engine: Engine,
+    object_store: LocalObjectStore,
+    settings: CurationSettings,
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "reviews.csv"
+    rows = [f"Room {n} was clean and quiet,{('good', 'bad')[n % 2]}" for n in range(20)]
+    table.write_text("\n".join(["review,label", *rows]), encoding="utf-8")
+
+    def validate() -> None:
+        waiting = select(Dataset.id).where(Dataset.state == DatasetState.VALIDATING)
+        with engine.connect() as connection:
+            wait_until(lambda: connection.execute(waiting).first() is not None)
+            [dataset_id] = connection.scalars(waiting)
+        now = datetime.now(UTC)
+        assert validate_and_record(engine, object_store, dataset_id, settings, now)
+
+    validating = Thread(target=validate)
+    validating.start()
+    said = answer(say, "datasets", "upload", table, "--role", "synthetic", "--quiet")
+    validating.join()
+    [warning] = said["warnings"]
+    assert (warning["reason"], warning["field"]) == ("TEXT_AS_CATEGORY", "review")
+    assert answer(say, "datasets", "show", said["id"])["dataset"]["warnings"] == [warning]
+    assert "warning   The column 'review' looks like" in say("datasets", "show", said["id"])
 
 
 def test_cuts_are_made_listed_shown_and_written(

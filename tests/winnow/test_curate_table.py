@@ -33,6 +33,7 @@ def write_table(path: Path, count: int, *, seed: int) -> list[dict[str, object]]
     rows: list[dict[str, object]] = [
         {
             "colour": generator.choice(["red", "blue"]),
+            "remark": f"Seen by number {index} in the morning",
             "score": round(float(generator.normal(5 * (index % 2))), 3),
             "y": ("no", "yes")[index % 2],
         }
@@ -65,3 +66,5 @@ def test_table_comes_back_with_its_own_columns(folder: Path) -> None:
     # The user's own score gives way to the one that was learned.
     assert [row["original_score"] for row in rows] == [row["score"] for row in pool]
     assert all(0.0 <= row["score"] <= 1.0 for row in rows)
+    assert "synthetic: warning: The column 'remark' looks like free text" in done.stderr
+    assert "reference: warning: The column 'remark'" in done.stderr

@@ -204,6 +204,7 @@ def _print_dataset(dataset: Dataset, rejections: list[Rejection]) -> None:
             "classes": ", ".join(f"{c.name} {c.count}" for c in dataset.classes) or None,
             "columns": ", ".join(f"{c.name} {c.kind}" for c in dataset.feature_columns) or None,
             "created": dataset.created_at,
+            "warning": "\n".join(f"{w.detail} {w.cure}" for w in dataset.warnings) or None,
             "failure": failure
             and describe_refusal(
                 failure.reason,
