@@ -44,6 +44,18 @@ def test_broken_upload_goes_on_where_it_ended(
     assert service.created == 0
 
 
+def test_upload_begun_in_shorter_parts_goes_on_in_those(service: PartService, table: Path) -> None:
+    part_bytes = PART_BYTES // 4
+    content = table.read_bytes()
+    service.parts = {
+        number: content[(number - 1) * part_bytes : number * part_bytes] for number in (1, 2, 3)
+    }
+    assert upload(service, table, "--resume", str(DATASET)) == ExitCode.OK
+    assert service.received == [4, 5]
+    assert b"".join(service.parts[number] for number in sorted(service.parts)) == content
+    assert [completed["part_count"] for completed in service.completed] == [5]
+
+
 @pytest.mark.parametrize("resumed_bytes", [PART_BYTES + 8, 20], ids=["by parts", "whole"])
 def test_refused_resumed_dataset_stays(
     service: PartService, table: Path, resumed_bytes: int

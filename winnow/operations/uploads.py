@@ -160,17 +160,17 @@ class _Upload:
 
     async def send_parts(self, part_bytes: int) -> tuple[str, int]:
         """Sends the parts that have not arrived; returns the file's SHA-256 and their number."""
-        arrived = {
-            part.number: part.sha256 async for part in list_parts(self.transport, self.dataset_id)
-        }
-        part_bytes = max(part_bytes, math.ceil(self.size_bytes / _MAX_PARTS))
+        arrived = {part.number: part async for part in list_parts(self.transport, self.dataset_id)}
+        # The dashboard cuts shorter parts, and an upload that it began goes on in those.
+        first_bytes = arrived[1].size_bytes if 1 in arrived else part_bytes
+        part_bytes = max(first_bytes, math.ceil(self.size_bytes / _MAX_PARTS))
         whole = hashlib.sha256()
         self.source.seek(0)
         number = sent_bytes = 0
         read = partial(_read_part, self.source, part_bytes, whole.update)
         while (part := await self.transport.wire.work(read)).content:
             number += 1
-            if arrived.get(number) != part.sha256:
+            if number not in arrived or arrived[number].sha256 != part.sha256:
                 await self._send_part(number, part, sent_bytes)
             sent_bytes += len(part.content)
             self.on_progress(sent_bytes)
