@@ -1,6 +1,6 @@
-import { Select, SimpleGrid, Table, Text, Title } from "@mantine/core";
+import { Alert, Select, SimpleGrid, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 
 import type { Job } from "../api/client";
 import { histogramQuery, jobsQuery, reportQuery, scoresQuery } from "../api/queries";
@@ -13,6 +13,7 @@ import { useDatasetNames } from "../jobs/useDatasetNames";
 import { type Report, reportOf } from "../results/report";
 import { usePageTitle } from "../shell/usePageTitle";
 import { Agreement } from "./Agreement";
+import { describe, groupsOf, newestPair, newestPartner, sharedBy } from "./pairs";
 import { TwoHistograms } from "./TwoHistograms";
 
 const BINS = 60;
@@ -58,10 +59,17 @@ function Comparison({ jobs }: { jobs: Job[] }) {
     <>
       <SimpleGrid cols={{ base: 1, sm: 2 }} className="card">
         <JobSelect label="First job" jobs={jobs} value={ids.a} onChange={(id) => choose("a", id)} />
-        <JobSelect label="Second job" jobs={jobs} value={ids.b} onChange={(id) => choose("b", id)} />
+        <JobSelect
+          label="Second job"
+          jobs={jobs}
+          value={ids.b}
+          likeness={first}
+          onChange={(id) => choose("b", id)}
+        />
       </SimpleGrid>
       {first && second && (
         <>
+          <DataNotice first={first} second={second} />
           <Reports first={first} second={second} />
           <Scores first={first} second={second} />
           <Differences first={first} second={second} />
@@ -74,32 +82,93 @@ function Comparison({ jobs }: { jobs: Job[] }) {
 function startingIds(jobs: Job[]): { a: string; b: string } {
   const query = new URLSearchParams(window.location.search);
   const known = (id: string | null) => (jobs.some((job) => job.id === id) ? id : null);
-  const a = known(query.get("a")) ?? jobs[0]?.id ?? "";
-  const sameData = jobs.find(
-    (job) => job.id !== a && job.synthetic_id === jobs.find((item) => item.id === a)?.synthetic_id,
-  );
-  const b = known(query.get("b")) ?? sameData?.id ?? jobs.find((job) => job.id !== a)?.id ?? "";
-  return { a, b };
+  const [a, b] = [known(query.get("a")), known(query.get("b"))];
+  if (!a && !b) {
+    const pair = newestPair(jobs);
+    return { a: pair?.[0].id ?? "", b: pair?.[1].id ?? "" };
+  }
+  const partnerOf = (id: string | null) => {
+    const job = jobs.find((item) => item.id === id);
+    return job && newestPartner(job, jobs)?.id;
+  };
+  return { a: a ?? partnerOf(b) ?? "", b: b ?? partnerOf(a) ?? "" };
 }
 
 function JobSelect(props: {
   label: string;
   jobs: Job[];
   value: string;
+  /** The jobs on the same data as this one come first. */
+  likeness?: Job;
   onChange: (id: string | null) => void;
 }) {
   const nameOf = useDatasetNames();
+  const { likeness } = props;
+  const isLike = (job: Job | undefined) =>
+    likeness !== undefined && job !== undefined && sharedBy(likeness, job) === "pool and reference";
+  const groups = groupsOf(props.jobs, nameOf)
+    .map(({ name, jobs }) => ({ name, jobs, isLike: isLike(jobs[0]) }))
+    .sort((left, right) => Number(right.isLike) - Number(left.isLike));
   return (
     <Select
       label={props.label}
       value={props.value}
       allowDeselect={false}
       onChange={props.onChange}
-      data={props.jobs.map((job) => ({
-        value: job.id,
-        label: `${nameOf(job.synthetic_id)}, ${job.method}, seed ${job.seed}, ${moment(job.created_at)}`,
+      data={groups.map((group) => ({
+        group: group.isLike ? `Same data as the first job: ${group.name}` : group.name,
+        items: group.jobs.map((job) => ({
+          value: job.id,
+          label: `${nameOf(job.synthetic_id)}, ${job.method}, seed ${job.seed}, ${moment(job.created_at)}`,
+        })),
       }))}
     />
+  );
+}
+
+/** That two jobs are of different data, where they are. */
+function DataNotice({ first, second }: { first: Job; second: Job }) {
+  const nameOf = useDatasetNames();
+  const shared = sharedBy(first, second);
+  if (first.id === second.id) {
+    return <Notice title="This is the same job twice">Choose another one beside it.</Notice>;
+  }
+  if (shared === "nothing") {
+    return (
+      <Notice title="These jobs weigh different data">
+        The first weighs {describe(first, nameOf)}, the second {describe(second, nameOf)}. What
+        differs below may come from the data alone.
+      </Notice>
+    );
+  }
+  if (shared === "pool") {
+    return (
+      <Notice title="These jobs trust different reference sets">
+        Both weigh {nameOf(first.synthetic_id)}, the first against {nameOf(first.reference_id)}, the
+        second against {nameOf(second.reference_id)}.
+      </Notice>
+    );
+  }
+  if (first.test_id !== second.test_id) {
+    const measured = (job: Job) =>
+      job.test_id === null ? "on the reference set, by cross-validation" : `on ${nameOf(job.test_id)}`;
+    return (
+      <Notice title="Their accuracy is measured on different samples">
+        That of the first {measured(first)}, that of the second {measured(second)}. Scores compare
+        all the same.
+      </Notice>
+    );
+  }
+  return null;
+}
+
+function Notice({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <Alert color="yellow" variant="light" title={title} role="status">
+      <Text size="sm" c="var(--mantine-color-text)">
+        {children}
+      </Text>
+    </Alert>
   );
 }
 
