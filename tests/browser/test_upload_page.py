@@ -129,3 +129,26 @@ def test_page_is_not_left_by_mistake_during_an_upload(page: Page, tmp_path: Path
     page.reload()
     page.get_by_role("table").get_by_role("link", name="on its way").click()
     expect(page.get_by_text("Its file has not arrived")).to_be_visible()
+
+
+def test_texts_under_another_name_are_told_of_wherever_the_set_is_shown(
+    page: Page, tmp_path: Path
+) -> None:
+    for role, count in (("synthetic", 40), ("reference", 12)):
+        rows = [f"Room {n} was clean and quiet,{('good', 'bad')[n % 2]}" for n in range(count)]
+        table = tmp_path / f"{role} reviews.csv"
+        table.write_text("\n".join(["review,label", *rows]), encoding="utf-8")
+        upload(page, role, table)
+    told = "'review' looks like free text, but was taken as a category"
+    assert told in row_of(page, "synthetic reviews")
+    page.get_by_role("table").get_by_role("link", name="synthetic reviews").click()
+    warning = page.get_by_role("alert", name="Is this what you meant?")
+    expect(warning).to_contain_text(told)
+    expect(warning).to_contain_text("rename it to 'text'")
+
+    # Both sets have the same fault, which is told once.
+    page.goto("/jobs/new")
+    expect(page.get_by_role("combobox", name="Synthetic set")).to_have_value(
+        "synthetic reviews (40)"
+    )
+    expect(warning).to_have_count(1)

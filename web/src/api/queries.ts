@@ -3,6 +3,7 @@ import { keepPreviousData, queryOptions, useInfiniteQuery } from "@tanstack/reac
 
 import { api, dataOf, type Dataset, type Job } from "./client";
 import { loadScores, loadMap } from "../results/columns";
+import { arrivedParts } from "./upload";
 
 const PENDING = ["created", "validating"];
 const FINAL = ["succeeded", "failed", "cancelled"];
@@ -28,6 +29,18 @@ export const datasetQuery = (id: string) =>
       const dataset = query.state.data as Dataset | undefined;
       return dataset && PENDING.includes(dataset.state) ? 1_000 : false;
     },
+  });
+
+/** How many bytes have arrived of a dataset that waits for its content. */
+export const arrivedBytesQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["arrived", id],
+    queryFn: async () => {
+      const parts = await arrivedParts(id);
+      return [...parts.values()].reduce((sum, part) => sum + part.sizeBytes, 0);
+    },
+    // They may be on their way from another window.
+    refetchInterval: 5_000,
   });
 
 export function useRejections(id: string) {

@@ -8,10 +8,25 @@ const PART_BYTES = 8 * 1024 * 1024;
 const TRIES = 6;
 const FIRST_PAUSE_MILLISECONDS = 500;
 
+/** What has arrived of a dataset's content is of another file than the one that is to follow. */
+export class DifferentFileError extends Error {
+  constructor() {
+    super(
+      "This is not the file of which a part has arrived. Drop that one, as it was then; or delete this dataset and upload the other file as a new one.",
+    );
+  }
+}
+
+interface ArrivedPart {
+  sha256: string;
+  sizeBytes: number;
+}
+
 /**
  * Send `content` as the content of a dataset and return the dataset.
  *
  * Parts that have arrived earlier are not sent again, and a part whose connection breaks is.
+ * Throws a `DifferentFileError`, before anything is sent, where they are of another file.
  */
 export async function uploadContent(
   datasetId: string,
@@ -21,33 +36,64 @@ export async function uploadContent(
   signal: AbortSignal,
 ): Promise<Dataset> {
   const arrived = await arrivedParts(datasetId);
-  const partCount = Math.max(1, Math.ceil(content.size / PART_BYTES));
+  // The command line cuts longer parts, and an upload that it began goes on in those.
+  const partBytes = arrived.get(1)?.sizeBytes ?? PART_BYTES;
+  const partCount = Math.max(1, Math.ceil(content.size / partBytes));
+  const partOf = (number: number) => content.slice((number - 1) * partBytes, number * partBytes);
+  for (const number of unusualParts(arrived)) {
+    const hash = number > partCount ? null : bytesToHex(sha256(await bytesOfPart(partOf(number))));
+    if (arrived.get(number)?.sha256 !== hash) throw new DifferentFileError();
+  }
   // The browser's own hashing needs the whole file in memory, and HTTPS.
   const whole = sha256.create();
-  for (let index = 0; index < partCount; index += 1) {
+  for (let number = 1; number <= partCount; number += 1) {
     signal.throwIfAborted();
-    const start = index * PART_BYTES;
-    const part = content.slice(start, start + PART_BYTES);
-    const bytes = new Uint8Array(await part.arrayBuffer());
+    const part = partOf(number);
+    const bytes = await bytesOfPart(part);
     whole.update(bytes);
     const hash = bytesToHex(sha256(bytes));
-    const tell = (sent: number) => onProgress((start + sent) / Math.max(1, content.size));
-    if (arrived.get(index + 1) !== hash) {
-      await withRetries(() => sendPart(datasetId, index + 1, part, hash, tell, signal), signal);
+    const tell = (sent: number) =>
+      onProgress(((number - 1) * partBytes + sent) / Math.max(1, content.size));
+    const before = arrived.get(number);
+    if (before && before.sha256 !== hash) throw new DifferentFileError();
+    if (!before) {
+      await withRetries(() => sendPart(datasetId, number, part, hash, tell, signal), signal);
     }
     tell(bytes.length);
   }
-  return dataOf(
-    api.POST("/v1/datasets/{dataset_id}/complete", {
-      params: { path: { dataset_id: datasetId } },
-      body: { file_name: fileName, sha256: bytesToHex(whole.digest()), part_count: partCount },
-    }),
-  );
+  return complete(datasetId, fileName, bytesToHex(whole.digest()), partCount);
 }
 
-/** Hashes of the parts that the service has, by number. */
-async function arrivedParts(datasetId: string): Promise<Map<number, string>> {
-  const arrived = new Map<number, string>();
+async function complete(datasetId: string, fileName: string, hash: string, partCount: number): Promise<Dataset> {
+  const path = { dataset_id: datasetId };
+  try {
+    return await dataOf(
+      api.POST("/v1/datasets/{dataset_id}/complete", {
+        params: { path },
+        body: { file_name: fileName, sha256: hash, part_count: partCount },
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof ProblemError && error.problem.reason === "DATASET_HAS_CONTENT")) throw error;
+    // It was completed by another window, or by a request whose answer was lost.
+    const dataset = await dataOf(api.GET("/v1/datasets/{dataset_id}", { params: { path } }));
+    if (dataset.content?.sha256 !== hash) throw error;
+    return dataset;
+  }
+}
+
+/** Parts behind the first gap: they are looked at before a part of another file fills the gap. */
+function unusualParts(arrived: ReadonlyMap<number, ArrivedPart>): number[] {
+  let next = 1;
+  while (arrived.has(next)) next += 1;
+  return [...arrived.keys()].filter((number) => number > next);
+}
+
+const bytesOfPart = async (part: Blob) => new Uint8Array(await part.arrayBuffer());
+
+/** The parts that the service has, by number. */
+export async function arrivedParts(datasetId: string): Promise<Map<number, ArrivedPart>> {
+  const arrived = new Map<number, ArrivedPart>();
   let cursor: string | undefined;
   do {
     const page = await dataOf(
@@ -55,7 +101,9 @@ async function arrivedParts(datasetId: string): Promise<Map<number, string>> {
         params: { path: { dataset_id: datasetId }, query: { limit: 1000, cursor } },
       }),
     );
-    for (const part of page.items) arrived.set(part.number, part.sha256);
+    for (const part of page.items) {
+      arrived.set(part.number, { sha256: part.sha256, sizeBytes: part.size_bytes });
+    }
     cursor = page.next_cursor ?? undefined;
   } while (cursor);
   return arrived;

@@ -10,8 +10,10 @@ import { Waiting } from "../feedback/Waiting";
 import { bytes, moment, percent, whole } from "../format/words";
 import { SampleTile } from "../results/SampleTile";
 import { usePageTitle } from "../shell/usePageTitle";
+import { AwaitedFile } from "./AwaitedFile";
 import { DatasetState } from "./DatasetState";
 import { RejectionTable } from "./RejectionTable";
+import { Warnings } from "./Warnings";
 
 const SHOWN = 24;
 
@@ -29,7 +31,7 @@ function Content({ dataset }: { dataset: Dataset }) {
         <Title order={1} size="h2">
           {dataset.name}
         </Title>
-        <DatasetState state={dataset.state} />
+        <DatasetState dataset={dataset} />
         <DeleteButton dataset={dataset} />
       </Group>
       {dataset.state === "validating" && (
@@ -40,14 +42,8 @@ function Content({ dataset }: { dataset: Dataset }) {
           <Waiting lines={2} />
         </div>
       )}
-      {dataset.state === "created" && (
-        <Alert color="gray" variant="light" title="Its file has not arrived">
-          <Text size="sm" c="var(--mantine-color-text)">
-            It may still be on its way from another window. If that was closed, delete this set and
-            upload the file again.
-          </Text>
-        </Alert>
-      )}
+      {dataset.state === "created" && <AwaitedFile dataset={dataset} />}
+      <Warnings warnings={dataset.warnings} />
       {dataset.failure && <FailureNotice failure={dataset.failure} />}
       <div className="split">
         <div className="column">

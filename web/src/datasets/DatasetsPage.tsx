@@ -78,12 +78,17 @@ function DatasetTable({ items }: { items: Dataset[] }) {
               </Table.Td>
               <Table.Td>{item.modality ?? "-"}</Table.Td>
               <Table.Td>
-                <DatasetState state={item.state} />
+                <DatasetState dataset={item} />
                 {item.failure && (
                   <Text size="xs" c="dimmed" maw={320} style={{ overflowWrap: "anywhere" }}>
                     {item.failure.detail}
                   </Text>
                 )}
+                {item.warnings.map((warning) => (
+                  <Text key={warning.detail} size="xs" c="dimmed" maw={320} style={{ overflowWrap: "anywhere" }}>
+                    {warning.detail}
+                  </Text>
+                ))}
                 {item.rejected_count > 0 && (
                   <Text size="xs" c="var(--winnow-dropped-text)">
                     {leftOut(item)}

@@ -6,9 +6,10 @@ import type { Dataset } from "../api/client";
 import { areSeveralSets, type NamedFile } from "./droppedFiles";
 import { DropZone } from "./DropZone";
 import { UploadRow } from "./UploadRow";
-import { type Role, type UploadOptions, useUploads } from "./useUploads";
+import { type Role, type Upload, type UploadOptions, useUploads } from "./useUploads";
 
 const ROLES: Role[] = ["synthetic", "reference", "test"];
+const UNFINISHED_SHOWN = 3;
 const NO_OPTIONS: UploadOptions = { name: "", labelColumn: "", idColumn: "", imageSize: "" };
 
 /** Where folders, archives and tables are dropped, each on its role, and become datasets. */
@@ -61,11 +62,25 @@ export function UploadPanel({ items }: { items: readonly Dataset[] }) {
             onRetry={() => retry(upload.id)}
           />
         ))}
+        <Unfinished items={items} uploads={uploads} />
         <Arrival name={arrivedName} isReady={newest("synthetic")?.state === "ready" && newest("reference")?.state === "ready"} />
         <Options options={options} onChange={setOptions} />
       </Stack>
     </section>
   );
+}
+
+/** Uploads that broke off, as by a reload of the page, and the way to go on with each. */
+function Unfinished({ items, uploads }: { items: readonly Dataset[]; uploads: readonly Upload[] }) {
+  const unfinished = items.filter(
+    (item) => item.state === "created" && !uploads.some((upload) => upload.datasetId === item.id),
+  );
+  return unfinished.slice(0, UNFINISHED_SHOWN).map((item) => (
+    <Text key={item.id} size="sm" className="arrival">
+      The file of <b>{item.name}</b> has not arrived.{" "}
+      <Link href={`/datasets/${item.id}`}>Go on with its upload</Link>
+    </Text>
+  ));
 }
 
 /** What has arrived, and the way on once a job has all that it needs. */

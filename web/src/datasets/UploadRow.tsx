@@ -1,5 +1,6 @@
 import { Button, Group, Progress, Text } from "@mantine/core";
 
+import { DifferentFileError } from "../api/upload";
 import { ErrorNotice } from "../feedback/ErrorNotice";
 import { bytes, counted } from "../format/words";
 import type { Upload } from "./useUploads";
@@ -15,7 +16,13 @@ export function UploadRow(props: { upload: Upload; onStop: () => void; onRetry: 
         <Text size="sm" mb={4}>
           {upload.name}, {upload.role}
         </Text>
-        {upload.error && <ErrorNotice error={upload.error} onRetry={onRetry} />}
+        {upload.error && (
+          // The same file would be refused again.
+          <ErrorNotice
+            error={upload.error}
+            onRetry={upload.error instanceof DifferentFileError ? undefined : onRetry}
+          />
+        )}
       </div>
     );
   }

@@ -6,6 +6,9 @@ export interface NamedFile {
   file: File;
 }
 
+/** The earliest that a zip can hold. */
+const MEMBER_TIME = new Date(1980, 0, 1);
+
 export interface Package {
   fileName: string;
   content: Blob;
@@ -70,6 +73,9 @@ export async function packFiles(
   }
   const root = first.path.split("/")[0] ?? "folder";
   const isOneFolder = files.every((item) => item.path.startsWith(`${root}/`));
+  // The same folder makes the same zip each time, byte by byte, however it was handed over: what
+  // has arrived of a broken upload is known by its hash.
+  const ordered = files.toSorted((left, right) => (left.path < right.path ? -1 : 1));
   const pieces: BlobPart[] = [];
   const zip = new Zip();
   const done = new Promise<void>((resolve, reject) => {
@@ -79,10 +85,11 @@ export async function packFiles(
       if (isLast) resolve();
     };
   });
-  for (const [index, item] of files.entries()) {
+  for (const [index, item] of ordered.entries()) {
     // Images are compressed already; to store them costs no time.
     const name = isOneFolder ? item.path.slice(root.length + 1) : item.path;
     const member = new ZipPassThrough(name);
+    member.mtime = MEMBER_TIME;
     zip.add(member);
     member.push(new Uint8Array(await item.file.arrayBuffer()), true);
     onProgress((index + 1) / files.length);

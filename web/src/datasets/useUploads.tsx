@@ -1,5 +1,6 @@
+/** Uploads of the whole dashboard: they go on while one looks at another view. */
 import { useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from "react";
 
 import { api, dataOf, type Dataset, type Schemas } from "../api/client";
 import { uploadContent } from "../api/upload";
@@ -19,6 +20,8 @@ export interface UploadOptions {
 /** A folder or file on its way to the service. */
 export interface Upload {
   id: number;
+  /** Null until the service knows of it. */
+  datasetId: string | null;
   role: Role;
   name: string;
   fileCount: number;
@@ -31,13 +34,28 @@ export interface Upload {
 interface Errand {
   files: NamedFile[];
   dataset: Schemas["DatasetCreate"];
-  /** Of the dataset that an earlier try has made: the next one goes on with it. */
+  /** Of the dataset that an earlier try, or an earlier visit, has made: this one goes on with it. */
   datasetId: string | null;
   stopper: AbortController;
 }
 
+export type Uploads = ReturnType<typeof useQueue>;
+
+const Context = createContext<Uploads | null>(null);
+
+/** Holds the uploads, so that they outlive the view in which they were begun. */
+export function UploadsProvider({ children }: { children: ReactNode }) {
+  return <Context value={useQueue()}>{children}</Context>;
+}
+
+export function useUploads(): Uploads {
+  const uploads = useContext(Context);
+  if (!uploads) throw new Error("There is no UploadsProvider above this view.");
+  return uploads;
+}
+
 /** Uploads, one after the other, with progress; each can be stopped and tried again. */
-export function useUploads() {
+function useQueue() {
   const queries = useQueryClient();
   const [uploads, setUploads] = useState<Upload[]>([]);
   const [arrivedName, setArrivedName] = useState<string | null>(null);
@@ -56,19 +74,25 @@ export function useUploads() {
       change(id, { stage: "packing", fraction: 0, error: null });
       const parcel = await packFiles(errand.files, (fraction) => change(id, { fraction }));
       change(id, { stage: "sending", fraction: 0, sizeBytes: parcel.content.size });
-      errand.datasetId ??= (await dataOf(api.POST("/v1/datasets", { body: errand.dataset }))).id;
-      await uploadContent(
+      if (errand.datasetId === null) {
+        errand.datasetId = (await dataOf(api.POST("/v1/datasets", { body: errand.dataset }))).id;
+        change(id, { datasetId: errand.datasetId });
+        void queries.invalidateQueries({ queryKey: ["datasets"] });
+      }
+      const dataset = await uploadContent(
         errand.datasetId,
         parcel.content,
         parcel.fileName,
         (fraction) => change(id, { fraction }),
         errand.stopper.signal,
       );
+      queries.setQueryData(["dataset", dataset.id], dataset);
+      // Else the list would still say for a moment that its file has not arrived.
+      await queries.invalidateQueries({ queryKey: ["datasets"] });
       forget(id);
       setArrivedName(errand.dataset.name);
     } catch (failure) {
       if (!errand.stopper.signal.aborted) change(id, { stage: "failed", error: failure as Error });
-    } finally {
       void queries.invalidateQueries({ queryKey: ["datasets"] });
     }
   };
@@ -91,31 +115,43 @@ export function useUploads() {
     return () => window.removeEventListener("beforeunload", warn);
   }, [isBusy]);
 
+  // Who signs out leaves nothing behind that goes on in the name of the session.
+  useEffect(() => {
+    const running = errands.current;
+    return () => running.forEach((errand) => errand.stopper.abort());
+  }, []);
+
+  const add = (files: NamedFile[], dataset: Schemas["DatasetCreate"], datasetId: string | null) => {
+    const id = nextId.current++;
+    errands.current.set(id, { files, dataset, datasetId, stopper: new AbortController() });
+    const { role, name } = dataset;
+    setArrivedName(null);
+    setUploads((all) => [
+      // What failed before of the same dataset is told no more.
+      ...all.filter((item) => datasetId === null || item.datasetId !== datasetId),
+      { id, datasetId, role, name, fileCount: files.length, stage: "waiting", sizeBytes: 0, fraction: 0, error: null },
+    ]);
+    enqueue(id);
+  };
+
   return {
     uploads,
     arrivedName,
-    start: (files: NamedFile[], role: Role, options: UploadOptions) => {
-      const id = nextId.current++;
-      const name = options.name.trim() || nameOfFiles(files) || role;
-      errands.current.set(id, {
+    start: (files: NamedFile[], role: Role, options: UploadOptions) =>
+      add(
         files,
-        dataset: {
-          name,
+        {
+          name: options.name.trim() || nameOfFiles(files) || role,
           role,
           label_column: options.labelColumn.trim() || null,
           id_column: options.idColumn.trim() || null,
           image_size: Number(options.imageSize) || null,
         },
-        datasetId: null,
-        stopper: new AbortController(),
-      });
-      setArrivedName(null);
-      setUploads((all) => [
-        ...all,
-        { id, role, name, fileCount: files.length, stage: "waiting", sizeBytes: 0, fraction: 0, error: null },
-      ]);
-      enqueue(id);
-    },
+        null,
+      ),
+    /** Send the rest of the file of a dataset whose upload has broken off. */
+    resume: (files: NamedFile[], dataset: Dataset) =>
+      add(files, { name: dataset.name, role: dataset.role }, dataset.id),
     stop: (id: number) => {
       errands.current.get(id)?.stopper.abort();
       forget(id);

@@ -5,6 +5,7 @@ import { Link, useLocation } from "wouter";
 
 import { api, dataOf, type Dataset, ProblemError, type Schemas } from "../api/client";
 import { datasetsQuery, schemaQuery } from "../api/queries";
+import { Warnings } from "../datasets/Warnings";
 import { Answer } from "../feedback/Answer";
 import { Empty } from "../feedback/Empty";
 import { ErrorNotice } from "../feedback/ErrorNotice";
@@ -108,6 +109,9 @@ function JobForm(props: { ready: Dataset[]; methods: Record<string, MethodSchema
       </div>
     );
   }
+  const warnings = ready
+    .filter((item) => [synthetic, reference, test].includes(item.id))
+    .flatMap((item) => item.warnings);
   const problem = creation.error instanceof ProblemError ? creation.error.problem : null;
   const field = (name: string) => {
     const schema = settings[name];
@@ -167,6 +171,9 @@ function JobForm(props: { ready: Dataset[]; methods: Record<string, MethodSchema
               isOptional
             />
           </SimpleGrid>
+          <Stack gap="sm" mt={warnings.length > 0 ? "md" : 0}>
+            <Warnings warnings={warnings} />
+          </Stack>
         </section>
         <section className="card" aria-labelledby="method-heading">
           <div className="card-head">

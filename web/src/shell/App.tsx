@@ -5,6 +5,7 @@ import { Route, Switch } from "wouter";
 import { currentSession } from "../api/session";
 import { DatasetPage } from "../datasets/DatasetPage";
 import { DatasetsPage } from "../datasets/DatasetsPage";
+import { UploadsProvider } from "../datasets/useUploads";
 import { ErrorNotice } from "../feedback/ErrorNotice";
 import { Waiting } from "../feedback/Waiting";
 import { JobPage } from "../jobs/JobPage";
@@ -31,7 +32,7 @@ export function App() {
   }
   if (!session.data) return <SignInPage />;
   return (
-    <>
+    <UploadsProvider>
       <a className="skip" href="#content">
         Skip to content
       </a>
@@ -52,7 +53,7 @@ export function App() {
           </Switch>
         </Suspense>
       </Frame>
-    </>
+    </UploadsProvider>
   );
 }
 
