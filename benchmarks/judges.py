@@ -88,12 +88,13 @@ class Verdict:
 def judges(sets: JudgedSets) -> dict[str, Fit]:
     """Return every judge by its name, ready to train on rows of the sets.
 
-    The width of the SVM's kernel is chosen on the reference set alone, once for all rows.
+    The width of the SVM's kernel is chosen on the reference set alone, once for all rows. A judge
+    keeps what it has trained: rows share candidates, such as the whole pool, which costs most.
 
     Args:
         sets: What is judged on.
     """
-    return {"svm": _svm(sets), "logistic": partial(_fit_logistic, sets)}
+    return {"svm": _remembering(_svm(sets)), "logistic": _remembering(partial(_fit_logistic, sets))}
 
 
 def judge(
@@ -152,6 +153,21 @@ def _train(
     kept = np.flatnonzero(weights > 0)
     rows = np.concatenate([kept, sets.reference_rows[is_used]])
     return fit(rows, np.concatenate([weights[kept], np.ones(int(is_used.sum()))]), cost)
+
+
+def _remembering(fit: Fit) -> Fit:
+    """Return the same judge, which trains only once on the same rows, weights and cost."""
+    trained: dict[tuple[bytes, bytes, float], Callable[[NDArray[np.int64]], Values]] = {}
+
+    def recall(
+        rows: NDArray[np.int64], weights: Values, cost: float
+    ) -> Callable[[NDArray[np.int64]], Values]:
+        key = rows.tobytes(), weights.tobytes(), cost
+        if key not in trained:
+            trained[key] = fit(rows, weights, cost)
+        return trained[key]
+
+    return recall
 
 
 def _svm(sets: JudgedSets) -> Fit:

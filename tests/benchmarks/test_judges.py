@@ -65,6 +65,29 @@ def test_zero_weight_equals_removal(sets: JudgedSets, good_weights: np.ndarray, 
     assert part == pytest.approx(whole, abs=1e-3)
 
 
+@pytest.mark.parametrize("name", list(COSTS))
+def test_what_a_judge_remembers_changes_no_verdict(
+    sets: JudgedSets, good_weights: np.ndarray, name: str
+) -> None:
+    whole_pool = np.ones(sets.pool_size)
+    candidates = [[whole_pool, good_weights], [good_weights], [whole_pool, 2.0 - good_weights]]
+    experienced = judges(sets)[name]
+    for own in candidates:
+        fresh = judge(sets, judges(sets)[name], COSTS[name], own)
+        assert judge(sets, experienced, COSTS[name], own) == fresh
+    rows = sets.reference_rows
+    weights = np.ones(len(rows))
+    assert experienced(rows, weights, 3.0) is experienced(rows, weights, 3.0)
+    # Another cost, other weights and other rows are another training each.
+    trained = [
+        experienced(rows, weights, 3.0),
+        experienced(rows, weights, 0.3),
+        experienced(rows, 2 * weights, 3.0),
+        experienced(rows[1:], weights[1:], 3.0),
+    ]
+    assert len({id(each) for each in trained}) == len(trained)
+
+
 def test_a_class_that_no_training_row_has_is_never_predicted(sets: JudgedSets) -> None:
     rows = np.flatnonzero(sets.labels[: sets.pool_size] != 2)
     for fit in judges(sets).values():
