@@ -172,6 +172,19 @@ def baselines(run: PreparedRun) -> Iterator[Contender]:
         yield Contender(str(row.method), row_weights(row, data.pool_labels))
 
 
+def ten_baselines(run: PreparedRun) -> Iterator[Contender]:
+    """Yield one row for each baseline: those that need no learning, and Meta-Weight-Net's weights.
+
+    Args:
+        run: What they look at.
+    """
+    yield from baselines(run)
+    method = MethodName.META_WEIGHT_NET
+    scores = run.learn(method, {})
+    weighted, _ = scored_contenders(method, method, scores, run.data.pool_labels)
+    yield weighted
+
+
 def scored_contenders(
     name: str, method: str, scores: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> Iterator[Contender]:

@@ -20,22 +20,25 @@ from contenders import (
     perfect_knowledge,
     scored_contenders,
     simple_contenders,
+    ten_baselines,
+)
+from grid_summary import (
+    against_baselines,
+    count_lost_by_both,
+    loss_summary,
+    print_against_baselines,
 )
 from judge_views import RawViews, choose_view, look_at
 from judges import COSTS, judge, judges
-from numpy.typing import NDArray
 from probes import BAD_SHARES, Probe, derive_problem, probes
 from quality import DEFAULT_SETS, find_problem, judged_sets
 from quality_sets import QualitySet
-from quality_summary import describe
 from shared_run import prepare_run
 
 Measured = dict[str, Any]  # Any: a JSON object.
 
 RESULTS: Final = Path(__file__).parent / "results" / "robustness.json"
 SIZES: Final = (200, 1000, 4000)
-LOSS: Final = -0.01
-"""A difference below this counts as a loss."""
 
 
 def main() -> None:
@@ -66,6 +69,7 @@ def main() -> None:
                     probe,
                     arguments.method,
                     is_reference_counted=arguments.count_references,
+                    has_baselines=arguments.baselines,
                     seed=seed,
                 )
                 found.append({**place, **measured})
@@ -74,6 +78,8 @@ def main() -> None:
                 arguments.output.write_text(json.dumps(summarise(found), indent=2) + "\n")
     print_shares(found)
     print_table(found)
+    if against := against_baselines(found):
+        print_against_baselines(against)
     print(json.dumps(summarise(found)))
 
 
@@ -84,6 +90,7 @@ def measure_probe(  # noqa: PLR0913  # The problem, and what to measure on it.
     method: str,
     *,
     is_reference_counted: bool = False,
+    has_baselines: bool = False,
     seed: int,
 ) -> Measured:
     """Return accuracies of a method and of doing without it, by judge.
@@ -94,6 +101,7 @@ def measure_probe(  # noqa: PLR0913  # The problem, and what to measure on it.
         probe: What to derive.
         method: Name of the method.
         is_reference_counted: Whether there are rows in which a reference sample may count more.
+        has_baselines: Whether accuracies hold all ten baselines too.
         seed: Seed of the draws and of the run.
 
     Returns:
@@ -104,18 +112,20 @@ def measure_probe(  # noqa: PLR0913  # The problem, and what to measure on it.
     small, seen = derive_problem(problem, views, probe, seed=seed)
     data = small.data
     entry = METHODS[method]
-    scores = prepare_run(data, seed=seed).learn(entry.method, entry.settings)
+    run = prepare_run(data, seed=seed)
+    scores = run.learn(entry.method, entry.settings)
     count = len(data.pool_labels)
     ours = [*scored_contenders(method, entry.method, scores, data.pool_labels)]
     simple = simple_contenders(count)
     if is_reference_counted:
         ours += [counting_references_more(ours[0]), counting_references_more(simple[0])]
     ours.append(perfect_knowledge(small))
+    others = [*ten_baselines(run)] if has_baselines else simple
     sets = judged_sets(small, choose_view(seen, data, seed=seed), seed=seed)
     accuracies = {
         name: {
             row.name: judge(sets, fit, COSTS[name], row.candidates).accuracy
-            for row in (*simple, *ours)
+            for row in (*others, *ours)
         }
         for name, fit in judges(sets).items()
     }
@@ -143,7 +153,8 @@ def summarise(found: Sequence[Measured]) -> Measured:
 
     Returns:
         An object with rows, by judge; by_bad_share, the mean of the judges, with the losses in
-        problems that perfect knowledge lost as well; and probes.
+        problems that perfect knowledge lost as well; against_baselines, of the problems that were
+        measured with all baselines; and probes.
     """
     rows = found[0]["differences"] if found else {}
     return {
@@ -157,6 +168,7 @@ def summarise(found: Sequence[Measured]) -> Measured:
             }
             for share in sorted({each["bad_share"] for each in found})
         },
+        "against_baselines": against_baselines(found),
         "probes": list(found),
     }
 
@@ -193,7 +205,7 @@ def print_table(found: Sequence[Measured]) -> None:
 
 def _row_summary(differences: Sequence[Mapping[str, float]]) -> Measured:
     values = {name: np.array([each[name] for each in differences]) for name in differences[0]}
-    return {name: _loss_summary(own) for name, own in values.items()}
+    return {name: loss_summary(own) for name, own in values.items()}
 
 
 def _share_summary(differences: Sequence[Mapping[str, Mapping[str, float]]], row: str) -> Measured:
@@ -201,21 +213,12 @@ def _share_summary(differences: Sequence[Mapping[str, Mapping[str, float]]], row
         np.array([np.mean(list(each[name].values())) for each in differences])
         for name in (row, PERFECT_KNOWLEDGE)
     )
-    lost = int(((own < LOSS) & (perfect < LOSS)).sum())
-    return {**_loss_summary(own), "losses_of_perfect_knowledge_too": lost}
+    lost = count_lost_by_both(own, perfect)
+    return {**loss_summary(own), "losses_of_perfect_knowledge_too": lost}
 
 
 def _place(probe: Measured) -> tuple[str, str, int]:
     return probe["set"], probe["probe"], probe["seed"]
-
-
-def _loss_summary(values: NDArray[np.float64]) -> Measured:
-    return {
-        **describe(values),
-        "worst": float(values.min()),
-        "losses": int((values < LOSS).sum()),
-        "problems": len(values),
-    }
 
 
 def _line(measured: Measured) -> str:
@@ -236,6 +239,11 @@ def _parse_arguments() -> argparse.Namespace:
         "--count-references",
         action="store_true",
         help="add rows that choose how often a reference sample counts",
+    )
+    parser.add_argument(
+        "--baselines",
+        action="store_true",
+        help="measure all ten baselines too, and hold the rows against the best of them",
     )
     parser.add_argument(
         "--bad", nargs="*", type=float, default=list(BAD_SHARES), help="shares of bad samples"
