@@ -1,6 +1,7 @@
 """Holds fine-tuned networks to per-sample gradients, whole batches and their frozen statistics."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -276,8 +277,11 @@ def test_features_that_leave_a_parameter_out_are_refused(generator: torch.Genera
     assert refused.value.field == "classifier"
 
 
-def test_library_model_that_the_worker_lacks_names_the_classifier() -> None:
-    # timm is an optional extra, which no lock of this repository installs.
+def test_library_model_that_the_worker_lacks_names_the_classifier(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # timm is an optional extra, which may be installed where this runs.
+    monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ConfigError, match=r"pip install winnow\[timm\]") as refused:
         load_backbone(LibraryModel(Library.TIMM, "resnet18"), (3, 32, 32))
     assert refused.value.field == "classifier"
