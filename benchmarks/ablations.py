@@ -24,7 +24,7 @@ from contenders import (
     simple_contenders,
 )
 from judge_views import RawViews, choose_view, look_at
-from judges import COSTS, JudgedSets, judge, judges
+from judges import COSTS, Fit, JudgedSets, judge, judges
 from quality import DEFAULT_SETS, find_problem, judged_sets, versions
 from quality_sets import QualitySet
 from quality_summary import describe
@@ -91,22 +91,21 @@ def main() -> None:
     variants = {name: VARIANTS[name] for name in arguments.variants}
     measured: Measured = {ACCURACY: {}, AUROC: {}}
     for path in arguments.keep:
-        for quantity, by_set in json.loads(path.read_text())["values"].items():
-            measured[quantity] |= by_set
+        take_over(measured, json.loads(path.read_text())["values"], seeds=arguments.seeds)
     for name in arguments.sets:
-        if name in measured[ACCURACY]:
+        missing = [missing_of(measured, name, variants, seed) for seed in range(arguments.seeds)]
+        if not any(missing):
             continue
         problem = find_problem(name)
         if problem is None:
             print(f"{name}: skipped, not found", file=sys.stderr)
             continue
         views = look_at(problem)
-        for seed in range(arguments.seeds):
-            found = measure_seed(problem, views, variants, seed=seed)
-            for quantity, by_variant in found.items():
-                kept = measured[quantity].setdefault(name, {})
-                for variant, value in by_variant.items():
-                    kept.setdefault(variant, []).append(value)
+        for seed, own in enumerate(missing):
+            if not own:
+                continue
+            found = measure_seed(problem, views, own, seed=seed)
+            add(measured, name, found, seed=seed)
             shown = ", ".join(f"{key} {100 * own:.1f}" for key, own in found[ACCURACY].items())
             print(f"{name}, seed {seed}: {shown}", file=sys.stderr, flush=True)
             arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -114,6 +113,60 @@ def main() -> None:
     summary = summarise(measured)
     print_table(summary)
     print(json.dumps(summary))
+
+
+def take_over(measured: Measured, kept: Measured, *, seeds: int) -> None:
+    """Add what an earlier run has measured, of the first seeds.
+
+    Args:
+        measured: What it is added to.
+        kept: What the earlier run has measured; it wins where both hold a variant.
+        seeds: How many seeds are taken of each.
+    """
+    for quantity, by_set in kept.items():
+        for name, rows in by_set.items():
+            own = measured[quantity].setdefault(name, {})
+            own |= {variant: list(values[:seeds]) for variant, values in rows.items()}
+
+
+def missing_of(
+    measured: Measured, name: str, variants: Mapping[str, Variant], seed: int
+) -> dict[str, Variant]:
+    """Return the variants that a seed of a set still lacks.
+
+    Args:
+        measured: What has been measured, of each variant the first seeds.
+        name: The set.
+        variants: What is to be measured.
+        seed: The seed.
+    """
+    rows = measured[ACCURACY].get(name, {})
+    return {key: each for key, each in variants.items() if len(rows.get(key, [])) <= seed}
+
+
+def add(
+    measured: Measured, name: str, found: Mapping[str, Mapping[str, float]], *, seed: int
+) -> None:
+    """Add what was measured of a seed.
+
+    Args:
+        measured: What it is added to.
+        name: The set.
+        found: Values by quantity and variant.
+        seed: The seed.
+
+    Raises:
+        ValueError: A value is there already, as that of no selection always is after the first run,
+            and it is another: the earlier run had other draws or judges, so that nothing is paired.
+    """
+    for quantity, by_variant in found.items():
+        rows = measured[quantity].setdefault(name, {})
+        for variant, value in by_variant.items():
+            values = rows.setdefault(variant, [])
+            if seed == len(values):
+                values.append(value)
+            elif values[seed] != value:
+                raise ValueError(f"{name}, seed {seed}: {variant} was {values[seed]}, is {value}.")
 
 
 def measure_seed(
@@ -134,23 +187,25 @@ def measure_seed(
     if any(variant.is_permuted for variant in variants.values()):
         runs[True] = prepare_run(permute_reference(part.data, seed=seed), seed=seed)
     sets = judged_sets(part, choose_view(seen, part.data, seed=seed), seed=seed)
+    # Once for all variants: the distances between all samples take longer than a training.
+    fits = judges(sets)
     nothing_selected, _ = simple_contenders(len(part.data.pool_labels))
     found: dict[str, dict[str, float]] = {
-        ACCURACY: {NO_SELECTION: _judged(sets, nothing_selected)},
+        ACCURACY: {NO_SELECTION: _judged(sets, fits, nothing_selected)},
         AUROC: {},
     }
     for name, variant in variants.items():
         run = runs[variant.is_permuted]
         scores = run.learn(variant.method, variant.settings, hidden=variant.hidden)
         row = next(iter(scored_contenders(name, variant.method, scores, part.data.pool_labels)))
-        found[ACCURACY][name] = _judged(sets, row)
+        found[ACCURACY][name] = _judged(sets, fits, row)
         found[AUROC][name] = float(roc_auc_score(part.is_good, scores))
     return found
 
 
-def _judged(sets: JudgedSets, row: Contender) -> float:
+def _judged(sets: JudgedSets, fits: Mapping[str, Fit], row: Contender) -> float:
     verdicts = [
-        judge(sets, fit, COSTS[name], row.candidates).accuracy for name, fit in judges(sets).items()
+        judge(sets, fit, COSTS[name], row.candidates).accuracy for name, fit in fits.items()
     ]
     return float(np.mean(verdicts))
 
@@ -162,7 +217,7 @@ def summarise(measured: Measured) -> dict[str, Any]:  # Any: a JSON object.
     seed and, over all sets, as the mean over sets.
 
     Args:
-        measured: What was measured, the same number of seeds for each variant of a set.
+        measured: What was measured; the seeds that every variant of a set has are compared.
     """
     summary: dict[str, Any] = {
         quantity: {
@@ -182,15 +237,16 @@ def summarise(measured: Measured) -> dict[str, Any]:  # Any: a JSON object.
     }
     summary["values"] = measured
     summary["seeds"] = {
-        name: len(next(iter(rows.values()))) for name, rows in measured[ACCURACY].items()
+        name: min(len(values) for values in rows.values())
+        for name, rows in measured[ACCURACY].items()
     }
     summary["versions"] = versions()
     return summary
 
 
 def _variants(measured: Measured) -> list[str]:
-    rows = next(iter(measured[ACCURACY].values()), {})
-    return [name for name in rows if name != NO_SELECTION]
+    sets = measured[ACCURACY].values()
+    return [name for name in VARIANTS if sets and all(name in rows for rows in sets)]
 
 
 def _default_of(name: str) -> str:
@@ -237,7 +293,7 @@ def _parse_arguments() -> argparse.Namespace:
         nargs="*",
         type=Path,
         default=[],
-        help="results of runs on other sets with the same variants, to put together with these",
+        help="results of runs on other sets or variants: what they hold is not measured again",
     )
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args()

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from ablations import ACCURACY, AUROC, VARIANTS, measure_seed, summarise
+from ablations import (
+    ACCURACY,
+    AUROC,
+    VARIANTS,
+    Measured,
+    add,
+    measure_seed,
+    missing_of,
+    summarise,
+    take_over,
+)
 from blindness import FeatureGroup, hidden_from_networks, hide_columns
 from judge_views import look_at
 from problems import blobs
@@ -74,6 +84,35 @@ def test_differences_are_those_from_the_default_of_the_same_method() -> None:
     assert found["gain_over_no_selection"]["winnow"]["mean"] == pytest.approx(0.4)
     assert found[ACCURACY]["two"]["mts"]["mean"] == pytest.approx(0.7)
     assert found["values"] == measured
+
+
+def test_what_an_earlier_run_holds_is_not_measured_again() -> None:
+    measured: Measured = {ACCURACY: {}, AUROC: {}}
+    kept = {
+        ACCURACY: {"one": {"no_selection": [0.3, 0.4, 0.5], "mts": [0.5, 0.6, 0.7]}},
+        AUROC: {"one": {"mts": [0.8, 0.9, 0.7]}},
+    }
+    take_over(measured, kept, seeds=2)
+    variants = {name: VARIANTS[name] for name in ("mts", "winnow")}
+    assert list(missing_of(measured, "one", variants, 1)) == ["winnow"]
+    assert list(missing_of(measured, "one", variants, 2)) == ["mts", "winnow"]
+    assert list(missing_of(measured, "another", variants, 0)) == ["mts", "winnow"]
+    for seed, plain in enumerate((0.3, 0.4)):
+        found = {ACCURACY: {"no_selection": plain, "winnow": 0.9}, AUROC: {"winnow": 0.99}}
+        add(measured, "one", found, seed=seed)
+    assert measured[ACCURACY]["one"] == {
+        "no_selection": [0.3, 0.4],
+        "mts": [0.5, 0.6],
+        "winnow": [0.9, 0.9],
+    }
+    assert kept[ACCURACY]["one"]["mts"] == [0.5, 0.6, 0.7]
+    assert not any(missing_of(measured, "one", variants, seed) for seed in range(2))
+
+
+def test_results_of_other_draws_are_not_put_together() -> None:
+    measured: Measured = {ACCURACY: {"one": {"no_selection": [0.3]}}, AUROC: {}}
+    with pytest.raises(ValueError, match=r"seed 0: no_selection was 0\.3, is 0\.35"):
+        add(measured, "one", {ACCURACY: {"no_selection": 0.35}}, seed=0)
 
 
 def test_what_cannot_learn_tells_less_than_what_can() -> None:
