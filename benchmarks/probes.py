@@ -17,6 +17,8 @@ DONOR_SHARE: Final = 0.5
 IMBALANCE: Final = 10.0
 """Samples of the largest class for each one of the smallest, where classes are imbalanced."""
 BAD_SHARES: Final = (0.0, 0.1, 0.4, 0.7, 0.9)
+REFERENCES: Final = (10, 2, 5, 20)
+"""References a class; the first serves where their number is not varied."""
 REAL_SHARE: Final = 0.1
 """Real samples in the pool, as a share of the synthetic ones, where there are any."""
 
@@ -56,15 +58,16 @@ def probes(sizes: Sequence[int]) -> Iterator[Probe]:
         sizes: Pool sizes; the second one serves where the size is not varied.
     """
     middle = sizes[min(1, len(sizes) - 1)]
+    usual, *others = REFERENCES
     for size in sizes:
         for bad in BAD_SHARES:
-            yield Probe(size, 10, bad)
-    for references in (2, 5, 20):
+            yield Probe(size, usual, bad)
+    for references in others:
         for bad in BAD_SHARES:
             yield Probe(middle, references, bad)
     for bad in (0.4, 0.7):
-        yield Probe(middle, 10, bad, is_imbalanced=True)
-        yield Probe(middle, 10, bad, has_real=True)
+        yield Probe(middle, usual, bad, is_imbalanced=True)
+        yield Probe(middle, usual, bad, has_real=True)
 
 
 def derive_problem(

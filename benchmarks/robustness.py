@@ -30,7 +30,7 @@ from grid_summary import (
 )
 from judge_views import RawViews, choose_view, look_at
 from judges import COSTS, judge, judges
-from probes import BAD_SHARES, Probe, derive_problem, probes
+from probes import BAD_SHARES, REFERENCES, Probe, derive_problem, probes
 from quality import DEFAULT_SETS, find_problem, judged_sets
 from quality_sets import QualitySet
 from shared_run import prepare_run
@@ -56,7 +56,7 @@ def main() -> None:
             continue
         views = look_at(problem)
         for probe in probes(arguments.sizes):
-            if probe.bad_share not in arguments.bad:
+            if probe.bad_share not in arguments.bad or probe.references not in arguments.references:
                 continue
             for seed in range(arguments.seeds):
                 place = {"set": name, "probe": probe.name, "bad_share": probe.bad_share}
@@ -247,6 +247,9 @@ def _parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--bad", nargs="*", type=float, default=list(BAD_SHARES), help="shares of bad samples"
+    )
+    parser.add_argument(
+        "--references", nargs="*", type=int, default=list(REFERENCES), help="references a class"
     )
     parser.add_argument("--method", choices=list(METHODS), default=list(METHODS)[-1])
     parser.add_argument(
