@@ -78,6 +78,7 @@ def test_newest_pair_of_the_same_data_is_offered(page: Page, jobs: Jobs) -> None
     page.goto("/compare")
     expect_chosen(page, first="left pool, winnow, seed 2", second="left pool, winnow, seed 1")
     expect(page.get_by_text("are judged alike")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"the first keeps \d+, the second \d+"))).to_be_visible()
     expect(page.get_by_role("status").filter(has_text="These jobs")).to_have_count(0)
 
 

@@ -134,7 +134,7 @@ def test_page_is_not_left_by_mistake_during_an_upload(page: Page, tmp_path: Path
 def test_texts_under_another_name_are_told_of_wherever_the_set_is_shown(
     page: Page, tmp_path: Path
 ) -> None:
-    for role, count in (("synthetic", 40), ("reference", 12)):
+    for role, count in (("synthetic", 60), ("reference", 12)):
         rows = [f"Room {n} was clean and quiet,{('good', 'bad')[n % 2]}" for n in range(count)]
         table = tmp_path / f"{role} reviews.csv"
         table.write_text("\n".join(["review,label", *rows]), encoding="utf-8")
@@ -145,10 +145,14 @@ def test_texts_under_another_name_are_told_of_wherever_the_set_is_shown(
     warning = page.get_by_role("alert", name="Is this what you meant?")
     expect(warning).to_contain_text(told)
     expect(warning).to_contain_text("rename it to 'text'")
+    # Classes alternate in the file, and samples of both are shown all the same.
+    samples = page.get_by_role("region", name="Some of its samples").get_by_role("listitem")
+    expect(samples).to_have_count(24)
+    assert {text.split()[-1] for text in samples.all_inner_texts()} == {"good", "bad"}
 
     # Both sets have the same fault, which is told once.
     page.goto("/jobs/new")
     expect(page.get_by_role("combobox", name="Synthetic set")).to_have_value(
-        "synthetic reviews (40)"
+        "synthetic reviews (60)"
     )
     expect(warning).to_have_count(1)

@@ -23,6 +23,9 @@ export function Agreement({ job, first, second }: { job: Job; first: Scores; sec
           are judged alike by both suggested cuts
         </span>
         <span>
+          the first keeps <b>{whole(found.keptByFirst)}</b>, the second <b>{whole(found.keptBySecond)}</b>
+        </span>
+        <span>
           rank correlation <b>{found.correlation.toFixed(3)}</b>
         </span>
       </div>
@@ -45,19 +48,25 @@ function compare(first: Scores, second: Scores) {
     rankInSecond[position] = rank;
   });
   const [cutOne, cutTwo] = [Math.fround(first.suggested), Math.fround(second.suggested)];
-  let agreeing = 0;
+  let [agreeing, keptByFirst, keptBySecond] = [0, 0, 0];
   let squares = 0;
   const gaps: { position: number; gap: number }[] = [];
   first.byRank.forEach((position, rank) => {
     const gap = rankInSecond[position]! - rank;
     squares += gap * gap;
-    if (first.scores[position]! >= cutOne === second.scores[position]! >= cutTwo) agreeing += 1;
+    const isKeptByFirst = first.scores[position]! >= cutOne;
+    const isKeptBySecond = second.scores[position]! >= cutTwo;
+    if (isKeptByFirst === isKeptBySecond) agreeing += 1;
+    if (isKeptByFirst) keptByFirst += 1;
+    if (isKeptBySecond) keptBySecond += 1;
     gaps.push({ position, gap });
   });
   gaps.sort((left, right) => right.gap - left.gap);
   const places = (items: typeof gaps) => items.map((item) => item.position);
   return {
     agreeing,
+    keptByFirst,
+    keptBySecond,
     // Spearman's; ranks have no ties.
     correlation: count > 1 ? 1 - (6 * squares) / (count * (count * count - 1)) : 1,
     higherInFirst: places(gaps.filter((item) => item.gap > 0).slice(0, SHOWN)),

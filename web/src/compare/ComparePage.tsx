@@ -1,12 +1,13 @@
-import { Alert, Select, SimpleGrid, Table, Text, Title } from "@mantine/core";
+import { Select, SimpleGrid, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { useState } from "react";
 
 import type { Job } from "../api/client";
 import { histogramQuery, jobsQuery, reportQuery, scoresQuery } from "../api/queries";
 import { Answer } from "../feedback/Answer";
 import { Empty } from "../feedback/Empty";
 import { ErrorNotice } from "../feedback/ErrorNotice";
+import { Notice } from "../feedback/Notice";
 import { Waiting } from "../feedback/Waiting";
 import { moment, percent, spelled, whole } from "../format/words";
 import { useDatasetNames } from "../jobs/useDatasetNames";
@@ -160,16 +161,6 @@ function DataNotice({ first, second }: { first: Job; second: Job }) {
     );
   }
   return null;
-}
-
-function Notice({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <Alert color="yellow" variant="light" title={title} role="status">
-      <Text size="sm" c="var(--mantine-color-text)">
-        {children}
-      </Text>
-    </Alert>
-  );
 }
 
 function Reports({ first, second }: { first: Job; second: Job }) {

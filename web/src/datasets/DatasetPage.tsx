@@ -34,19 +34,19 @@ function Content({ dataset }: { dataset: Dataset }) {
         <DatasetState dataset={dataset} />
         <DeleteButton dataset={dataset} />
       </Group>
-      {dataset.state === "validating" && (
-        <div className="card">
-          <Text size="sm" mb="sm">
-            Checking every row; this page follows along.
-          </Text>
-          <Waiting lines={2} />
-        </div>
-      )}
-      {dataset.state === "created" && <AwaitedFile dataset={dataset} />}
       <Warnings warnings={dataset.warnings} />
-      {dataset.failure && <FailureNotice failure={dataset.failure} />}
       <div className="split">
         <div className="column">
+          {dataset.state === "validating" && (
+            <div className="card">
+              <Text size="sm" mb="sm">
+                Checking every row; this page follows along.
+              </Text>
+              <Waiting lines={2} />
+            </div>
+          )}
+          {dataset.state === "created" && <AwaitedFile dataset={dataset} />}
+          {dataset.failure && <FailureNotice failure={dataset.failure} />}
           {dataset.state === "ready" && <Samples dataset={dataset} />}
           {dataset.rejected_count > 0 && <RejectionTable dataset={dataset} />}
         </div>
@@ -157,8 +157,13 @@ function Row({ name, count, share }: { name: string; count: number; share: numbe
 
 function Samples({ dataset }: { dataset: Dataset }) {
   const count = dataset.sample_count ?? 0;
-  const stride = Math.max(1, Math.floor(count / SHOWN));
-  const positions = Array.from({ length: Math.min(SHOWN, count) }, (_, index) => index * stride);
+  const shown = Math.min(SHOWN, count);
+  const stride = count / shown;
+  // Not at one distance, which would show one class alone where they alternate.
+  const positions = Array.from(
+    { length: shown },
+    (_, index) => Math.floor(index * stride) + (index % Math.floor(stride)),
+  );
   const query = useQuery(previewsQuery(dataset.id, positions));
   const isWide = dataset.modality !== "image";
   return (

@@ -57,9 +57,9 @@ function DatasetTable({ items }: { items: Dataset[] }) {
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Name</Table.Th>
+            <Table.Th>State</Table.Th>
             <Table.Th>Role</Table.Th>
             <Table.Th>Kind</Table.Th>
-            <Table.Th>State</Table.Th>
             <Table.Th ta="right">Samples</Table.Th>
             <Table.Th ta="right">Classes</Table.Th>
             <Table.Th>Created</Table.Th>
@@ -74,18 +74,14 @@ function DatasetTable({ items }: { items: Dataset[] }) {
                 </Anchor>
               </Table.Td>
               <Table.Td>
-                <Badge variant="default">{item.role}</Badge>
-              </Table.Td>
-              <Table.Td>{item.modality ?? "-"}</Table.Td>
-              <Table.Td>
                 <DatasetState dataset={item} />
                 {item.failure && (
-                  <Text size="xs" c="dimmed" maw={320} style={{ overflowWrap: "anywhere" }}>
+                  <Text size="xs" c="dimmed" miw={200} maw={320} style={{ overflowWrap: "anywhere" }}>
                     {item.failure.detail}
                   </Text>
                 )}
                 {item.warnings.map((warning) => (
-                  <Text key={warning.detail} size="xs" c="dimmed" maw={320} style={{ overflowWrap: "anywhere" }}>
+                  <Text key={warning.detail} size="xs" c="var(--winnow-dropped-text)" miw={200} maw={320} style={{ overflowWrap: "anywhere" }}>
                     {warning.detail}
                   </Text>
                 ))}
@@ -95,6 +91,10 @@ function DatasetTable({ items }: { items: Dataset[] }) {
                   </Text>
                 )}
               </Table.Td>
+              <Table.Td>
+                <Badge variant="default">{item.role}</Badge>
+              </Table.Td>
+              <Table.Td>{item.modality ?? "-"}</Table.Td>
               <Table.Td ta="right" className="numbers">
                 {item.sample_count === null ? "-" : whole(item.sample_count)}
               </Table.Td>

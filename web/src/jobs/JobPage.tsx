@@ -53,7 +53,8 @@ function Content({ job }: { job: Job }) {
             <JobState state={job.state} />
           </Group>
           <Text size="sm" c="dimmed">
-            {job.method}, against {nameOf(job.reference_id)}, seed {job.seed}, {moment(job.created_at)}
+            {job.method}
+            {job.reference_id && `, against ${nameOf(job.reference_id)}`}, seed {job.seed}, {moment(job.created_at)}
             {job.started_at && job.finished_at && `, took ${duration(secondsOf(job))}`}
           </Text>
         </div>

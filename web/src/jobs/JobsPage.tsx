@@ -85,7 +85,7 @@ function JobTable({ items }: { items: Job[] }) {
                       aria-label={`Progress of ${nameOf(job.synthetic_id)}`}
                     />
                     <Text size="xs" c="dimmed">
-                      {job.phase ?? "waiting"}
+                      {job.phase ?? (job.state === "running" ? "starting" : "waiting")}
                     </Text>
                   </>
                 )}

@@ -1,7 +1,7 @@
 import { Text } from "@mantine/core";
 
 import type { JobEvent } from "../api/client";
-import { clock } from "../format/words";
+import { clock, whole } from "../format/words";
 
 /** What happened to a job, oldest first. */
 export function Timeline({ events }: { events: JobEvent[] }) {
@@ -14,7 +14,7 @@ export function Timeline({ events }: { events: JobEvent[] }) {
   }
   return (
     <ol className="timeline" aria-label="Timeline">
-      {events.map((event) => (
+      {lasting(events).map((event) => (
         <li key={event.id}>
           <time dateTime={event.at}>{clock(event.at)}</time>
           <span className="dot" aria-hidden />
@@ -25,6 +25,25 @@ export function Timeline({ events }: { events: JobEvent[] }) {
   );
 }
 
+/** What a job does in each phase. */
+const TASKS: Record<string, string> = {
+  load: "load the samples",
+  encode: "encode the samples",
+  features: "compute features",
+  train: "train",
+  evaluate: "measure accuracy before and after",
+  score: "score the pool",
+  distil: "distil the selector",
+  write: "write the results",
+};
+
+/** Without checkpoints that later ones of the same phase have replaced. */
+const lasting = (events: readonly JobEvent[]): JobEvent[] =>
+  events.filter(({ kind, data }, index) => {
+    const next = events[index + 1];
+    return !(kind === "checkpoint" && next?.kind === "checkpoint" && next.data.phase === data.phase);
+  });
+
 function sentence({ kind, data }: JobEvent): string {
   switch (kind) {
     case "created":
@@ -32,9 +51,9 @@ function sentence({ kind, data }: JobEvent): string {
     case "claimed":
       return `A worker took it (attempt ${data.attempt})`;
     case "phase":
-      return `Began to ${data.phase}`;
+      return `Began to ${TASKS[String(data.phase)] ?? data.phase}`;
     case "checkpoint":
-      return `Saved a checkpoint in ${data.phase}, step ${data.step}`;
+      return `Saved a checkpoint (${data.phase}, step ${whole(Number(data.step))})`;
     case "released":
       return "Given back to the queue";
     case "succeeded":

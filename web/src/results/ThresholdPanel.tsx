@@ -6,13 +6,12 @@ import type { Job, Schemas } from "../api/client";
 import { Waiting } from "../feedback/Waiting";
 import { percent, shownScore, whole } from "../format/words";
 import { binCounts, keptCount, type Scores } from "./columns";
+import { isLopsided } from "./drawHistogram";
 import { Gallery } from "./Gallery";
 import { Histogram } from "./Histogram";
 
 const SHOWN = 12;
 const BINS = 120;
-/** A bar in a histogram of 230 pixels is then under six pixels high. */
-const LOPSIDED = 40;
 
 /** The histogram, its threshold, and what lies on both sides of it. */
 export function ThresholdPanel(props: {
@@ -81,13 +80,6 @@ export function ThresholdPanel(props: {
       )}
     </section>
   );
-}
-
-/** Whether one bar is so high that the middling ones cannot be seen beside it. */
-function isLopsided(counts: readonly number[]): boolean {
-  const heights = counts.filter((count) => count > 0).sort((left, right) => left - right);
-  const middling = heights[Math.floor(heights.length / 2)] ?? 0;
-  return (heights.at(-1) ?? 0) > LOPSIDED * middling;
 }
 
 /** The samples on both sides of the cut; they follow when the threshold comes to rest. */

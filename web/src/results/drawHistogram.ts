@@ -15,6 +15,16 @@ interface Colours {
 
 export const MARGIN = { left: 10, right: 10, top: 14, bottom: 22 };
 
+/** A bar in a histogram of 230 pixels is then under six pixels high. */
+const LOPSIDED = 40;
+
+/** Whether one bar is so high that the middling ones cannot be seen beside it. */
+export function isLopsided(counts: readonly number[]): boolean {
+  const heights = counts.filter((count) => count > 0).sort((left, right) => left - right);
+  const middling = heights[Math.floor(heights.length / 2)] ?? 0;
+  return (heights.at(-1) ?? 0) > LOPSIDED * middling;
+}
+
 export function drawHistogram(canvas: HTMLCanvasElement, picture: HistogramPicture): void {
   const context = fitted(canvas);
   if (!context) return;
