@@ -1,16 +1,18 @@
 """In a real browser: an upload that broke off goes on from the page of its dataset."""
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, Request, expect
 
-from winnow import Client
+from winnow import Client, DatasetRequest, Role
 from winnow.data_folder import StackAddress
 
 pytestmark = pytest.mark.slow
@@ -129,3 +131,27 @@ def test_upload_goes_on_while_another_view_is_looked_at(page: Page, tmp_path: Pa
     page.unroute_all()
     page.get_by_label("File of this dataset").set_input_files(table)
     expect(page.get_by_label("State: ready")).to_be_visible()
+
+
+def test_upload_that_a_program_began_goes_on_in_parts_of_its_length(
+    page: Page, address: StackAddress, tmp_path: Path
+) -> None:
+    pool = write_embeddings(tmp_path / "begun elsewhere.npz", seed=3)
+    part = pool.read_bytes()[: 5 * 1024 * 1024]
+    with Client(address.server, address.api_key) as client:
+        request = DatasetRequest(name="begun elsewhere", role=Role.SYNTHETIC)
+        dataset = client.create_dataset(request)
+    answer = httpx2.put(
+        f"{address.server}/v1/datasets/{dataset.id}/parts/1",
+        params={"sha256": hashlib.sha256(part).hexdigest()},
+        content=part,
+        headers={"Authorization": f"Bearer {address.api_key}"},
+    )
+    assert answer.status_code == 200
+
+    page.goto(f"/datasets/{dataset.id}")
+    expect(page.get_by_text("5.2 MB of it are here already")).to_be_visible()
+    with sent_parts(page) as numbers:
+        page.get_by_label("File of this dataset").set_input_files(pool)
+        expect(page.get_by_label("State: ready")).to_be_visible()
+    assert numbers == [2, 3, 4]
