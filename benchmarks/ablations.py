@@ -108,11 +108,19 @@ def main() -> None:
             add(measured, name, found, seed=seed)
             shown = ", ".join(f"{key} {100 * own:.1f}" for key, own in found[ACCURACY].items())
             print(f"{name}, seed {seed}: {shown}", file=sys.stderr, flush=True)
-            arguments.output.parent.mkdir(parents=True, exist_ok=True)
-            arguments.output.write_text(json.dumps(summarise(measured), indent=2) + "\n")
+            write(summarise(measured), arguments.output)
     summary = summarise(measured)
+    if measured[ACCURACY]:
+        # What earlier results hold is put together even where nothing was left to measure.
+        write(summary, arguments.output)
     print_table(summary)
     print(json.dumps(summary))
+
+
+def write(summary: Mapping[str, Any], path: Path) -> None:
+    """Write a summary as JSON, with the folder where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(summary, indent=2) + "\n")
 
 
 def take_over(measured: Measured, kept: Measured, *, seeds: int) -> None:
@@ -214,7 +222,7 @@ def summarise(measured: Measured) -> dict[str, Any]:  # Any: a JSON object.
     """Return means with intervals by set and variant, and paired differences.
 
     Differences are those from the default of the variant's own method, and from no selection, by
-    seed and, over all sets, as the mean over sets.
+    seed and, over all sets, as the mean over sets; the former also for each set.
 
     Args:
         measured: What was measured; the seeds that every variant of a set has are compared.
@@ -227,13 +235,13 @@ def summarise(measured: Measured) -> dict[str, Any]:  # Any: a JSON object.
         for quantity, by_set in measured.items()
     }
     variants = _variants(measured)
-    summary["difference"] = {
-        name: _difference(measured[ACCURACY], name, _default_of(name))
-        for name in variants
-        if name != _default_of(name) in variants
+    accuracies = measured[ACCURACY]
+    summary["difference"] = _differences(accuracies, variants)
+    summary["difference_by_set"] = {
+        name: _differences({name: rows}, variants) for name, rows in accuracies.items()
     }
     summary["gain_over_no_selection"] = {
-        name: _difference(measured[ACCURACY], name, NO_SELECTION) for name in variants
+        name: _difference(accuracies, name, NO_SELECTION) for name in variants
     }
     summary["values"] = measured
     summary["seeds"] = {
@@ -253,6 +261,16 @@ def _default_of(name: str) -> str:
     return name.partition(",")[0]
 
 
+def _differences(
+    by_set: Mapping[str, Mapping[str, Sequence[float]]], variants: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        name: _difference(by_set, name, _default_of(name))
+        for name in variants
+        if name != _default_of(name) in variants
+    }
+
+
 def _difference(
     by_set: Mapping[str, Mapping[str, Sequence[float]]], name: str, other: str
 ) -> dict[str, Any]:
@@ -264,15 +282,18 @@ def _difference(
 
 
 def print_table(summary: Mapping[str, Any]) -> None:
-    """Print one line for each variant: its differences in points, and its AUROC by set."""
-    sets = list(summary[AUROC])
-    aurocs = " | ".join(f"AUROC {name}" for name in sets)
-    print(f"| variant | points | over no selection | {aurocs} |")
-    print("|" + "---|" * (len(sets) + 3))
+    """Print one line for each variant: its differences in points, also by set, and its AUROCs."""
+    by_set = summary["difference_by_set"]
+    head = ["variant", "points", "over no selection", *by_set]
+    head += [f"AUROC {name}" for name in by_set]
+    print(f"| {' | '.join(head)} |")
+    print("|" + "---|" * len(head))
     for name, gain in summary["gain_over_no_selection"].items():
-        found = [f"{summary[AUROC][each][name]['mean']:.3f}" for each in sets]
         own = summary["difference"].get(name)
-        print(f"| {name} | {_points(own)} | {_points(gain)} | {' | '.join(found)} |")
+        cells = [name, _points(own), _points(gain)]
+        cells += [f"{100 * rows[name]['mean']:+.1f}" if own else "" for rows in by_set.values()]
+        cells += [f"{summary[AUROC][each][name]['mean']:.3f}" for each in by_set]
+        print(f"| {' | '.join(cells)} |")
 
 
 def _points(found: Mapping[str, Any] | None) -> str:

@@ -1,5 +1,10 @@
 """The parts of the methods are switched off one at a time, and held against the whole."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +25,8 @@ from problems import blobs
 
 from mts_core import meta_input
 from mts_core.meta_network import MetaNetwork
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +88,10 @@ def test_differences_are_those_from_the_default_of_the_same_method() -> None:
     assert found["seeds"] == {"one": 2, "two": 2}
     assert list(found["difference"]) == ["mts, frozen"]
     assert found["difference"]["mts, frozen"]["mean"] == pytest.approx(-0.1)
+    by_set = {
+        name: rows["mts, frozen"]["mean"] for name, rows in found["difference_by_set"].items()
+    }
+    assert by_set == {"one": pytest.approx(-0.05), "two": pytest.approx(-0.15)}
     assert found["gain_over_no_selection"]["winnow"]["mean"] == pytest.approx(0.4)
     assert found[ACCURACY]["two"]["mts"]["mean"] == pytest.approx(0.7)
     assert found["values"] == measured
@@ -113,6 +124,29 @@ def test_results_of_other_draws_are_not_put_together() -> None:
     measured: Measured = {ACCURACY: {"one": {"no_selection": [0.3]}}, AUROC: {}}
     with pytest.raises(ValueError, match=r"seed 0: no_selection was 0\.3, is 0\.35"):
         add(measured, "one", {ACCURACY: {"no_selection": 0.35}}, seed=0)
+
+
+def test_results_of_earlier_runs_alone_are_put_together(tmp_path: Path) -> None:
+    paths = []
+    for name, gain in (("one", 0.1), ("two", 0.3)):
+        rows = {"no_selection": [0.5, 0.4], "mts": [0.5 + gain, 0.4 + gain]}
+        values = {ACCURACY: {name: rows}, AUROC: {name: {"mts": [0.75, 0.85]}}}
+        paths.append(tmp_path / f"{name}.json")
+        paths[-1].write_text(json.dumps({"values": values}))
+    output = tmp_path / "whole" / "ablations.json"
+    asked = ("--variants", "mts", "--seeds", "2", "--sets", "one", "two")
+    finished = subprocess.run(
+        [sys.executable, BENCHMARKS / "ablations.py", *asked, "--keep", *paths, "--output", output],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    whole = json.loads(output.read_text())
+    assert json.loads(finished.stdout.splitlines()[-1]) == whole
+    assert whole["seeds"] == {"one": 2, "two": 2}
+    assert whole["gain_over_no_selection"]["mts"]["mean"] == pytest.approx(0.2)
+    line = "| mts |  | +20.0 (+20.0 to +20.0) |  |  | 0.800 | 0.800 |"
+    assert line in finished.stdout.splitlines()
 
 
 def test_what_cannot_learn_tells_less_than_what_can() -> None:
