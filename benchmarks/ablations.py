@@ -128,13 +128,15 @@ def take_over(measured: Measured, kept: Measured, *, seeds: int) -> None:
 
     Args:
         measured: What it is added to.
-        kept: What the earlier run has measured; it wins where both hold a variant.
+        kept: What the earlier run has measured; where both hold a variant, more seeds win.
         seeds: How many seeds are taken of each.
     """
     for quantity, by_set in kept.items():
         for name, rows in by_set.items():
             own = measured[quantity].setdefault(name, {})
-            own |= {variant: list(values[:seeds]) for variant, values in rows.items()}
+            for variant, values in rows.items():
+                if len(values) > len(own.get(variant, [])):
+                    own[variant] = list(values[:seeds])
 
 
 def missing_of(

@@ -104,6 +104,8 @@ def test_what_an_earlier_run_holds_is_not_measured_again() -> None:
         AUROC: {"one": {"mts": [0.8, 0.9, 0.7]}},
     }
     take_over(measured, kept, seeds=2)
+    # Results that hold fewer seeds of a variant say nothing new.
+    take_over(measured, {ACCURACY: {"one": {"mts": [0.5]}}}, seeds=2)
     variants = {name: VARIANTS[name] for name in ("mts", "winnow")}
     assert list(missing_of(measured, "one", variants, 1)) == ["winnow"]
     assert list(missing_of(measured, "one", variants, 2)) == ["mts", "winnow"]
