@@ -2,8 +2,9 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 # A small run takes tens of seconds; a busy machine takes several times as long.
@@ -13,12 +14,16 @@ SERIOUS = {"serious", "critical"}
 
 def upload(page: Page, role: str, path: Path) -> None:
     page.goto("/datasets")
-    page.get_by_label(f"File of the {role} set").set_input_files(path)
-    # By its own name: a word in a row may be the role of another set, which is ready already. The
-    # newest comes first.
-    name = page.get_by_role("link", name=path.name.split(".")[0], exact=True)
-    row = page.get_by_role("row").filter(has=name).first
-    expect(row.get_by_text("ready")).to_be_visible()
+    with page.expect_response(_makes_dataset) as made:
+        page.get_by_label(f"File of the {role} set").set_input_files(path)
+    # By its own id: a set of the same name may be ready already.
+    link = page.locator(f"a[href$='/datasets/{made.value.json()['id']}']")
+    expect(page.get_by_role("row").filter(has=link).get_by_text("ready")).to_be_visible()
+
+
+def _makes_dataset(response: Response) -> bool:
+    path = urlsplit(response.url).path
+    return response.request.method == "POST" and path == "/v1/datasets"
 
 
 def start_job(page: Page, **settings: str) -> None:
