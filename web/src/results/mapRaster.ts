@@ -52,6 +52,8 @@ export class MapRaster {
   private all = new Uint32Array(0);
   private kept = new Uint32Array(0);
   private image: ImageData | null = null;
+  /** What the image shows. */
+  private painted: readonly unknown[] = [];
 
   constructor(
     private readonly points: Float32Array,
@@ -59,7 +61,10 @@ export class MapRaster {
     private readonly labels: Int32Array,
   ) {}
 
-  /** Count and paint; cost: one pass over the samples and one over the pixels. */
+  /**
+   * Count and paint; cost: one pass over the samples and one over the pixels, where anything but
+   * what is drawn over the map has changed since the last frame.
+   */
   paint(
     context: CanvasRenderingContext2D,
     view: View,
@@ -72,10 +77,14 @@ export class MapRaster {
       this.all = new Uint32Array(width * height);
       this.kept = new Uint32Array(width * height);
     }
-    // Where there are few samples, each needs more than a pixel to be seen.
-    const dot = this.scores.length > 60_000 ? 1 : this.scores.length > 6_000 ? 2 : 3;
-    this.count(view, width, height, cut, dot);
-    this.colour(this.image, cut.shown, palette);
+    const asked = [this.image, view.x, view.y, view.scale, cut.threshold, cut.shown, cut.label, palette];
+    if (asked.some((value, index) => value !== this.painted[index])) {
+      // Where there are few samples, each needs more than a pixel to be seen.
+      const dot = this.scores.length > 60_000 ? 1 : this.scores.length > 6_000 ? 2 : 3;
+      this.count(view, width, height, cut, dot);
+      this.colour(this.image, cut.shown, palette);
+      this.painted = asked;
+    }
     context.putImageData(this.image, 0, 0);
   }
 
