@@ -40,7 +40,7 @@ export async function uploadContent(
   const partBytes = arrived.get(1)?.sizeBytes ?? PART_BYTES;
   const partCount = Math.max(1, Math.ceil(content.size / partBytes));
   const partOf = (number: number) => content.slice((number - 1) * partBytes, number * partBytes);
-  for (const number of unusualParts(arrived)) {
+  for (const number of partsBehindGap(arrived)) {
     const hash = number > partCount ? null : bytesToHex(sha256(await bytesOfPart(partOf(number))));
     if (arrived.get(number)?.sha256 !== hash) throw new DifferentFileError();
   }
@@ -83,7 +83,7 @@ async function complete(datasetId: string, fileName: string, hash: string, partC
 }
 
 /** Parts behind the first gap: they are looked at before a part of another file fills the gap. */
-function unusualParts(arrived: ReadonlyMap<number, ArrivedPart>): number[] {
+function partsBehindGap(arrived: ReadonlyMap<number, ArrivedPart>): number[] {
   let next = 1;
   while (arrived.has(next)) next += 1;
   return [...arrived.keys()].filter((number) => number > next);
