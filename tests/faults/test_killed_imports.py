@@ -129,8 +129,10 @@ def unfinished_bytes(store: LocalObjectStore) -> int:
 def assert_nothing_is_left(
     place: JobPlace, store: LocalObjectStore, wanted: set[str | None]
 ) -> None:
-    # Half a file is known for one when nobody has written to it for a day.
-    sweep(place.engine, store, place.settings, utc_now() + timedelta(days=2))
+    # Half a file is known for one when nobody has written to it for a day. While a worker
+    # sweeps, nobody else does.
+    later = utc_now() + timedelta(days=2)
+    wait_until(lambda: sweep(place.engine, store, place.settings, later).ran)
     assert list(store.unfinished_folder.iterdir()) == []
     assert set(store.list_digests()) == wanted
     with unit_of_work(place.engine) as session:

@@ -167,9 +167,10 @@ def assert_nothing_is_left(place: JobPlace, jobs: Jobs, folder: Path) -> None:
     assert [process for job_id in jobs.ids for process in marked_processes(job_mark(job_id))] == []
     assert list((folder / "scratch").glob("winnow-attempt-*")) == []
     assert isinstance(place.store, LocalObjectStore)
-    # As the sweeps of the next days would do it.
-    for _ in range(2):
-        sweep(place.engine, place.store, place.settings, utc_now() + timedelta(days=2))
+    # As the sweeps of the next days would do it. While a worker sweeps, nobody else does.
+    for days in (2, 4):
+        later = utc_now() + timedelta(days=days)
+        wait_until(lambda later=later: sweep(place.engine, place.store, place.settings, later).ran)
     with unit_of_work(place.engine) as session:
         tables = partitions.result_tables(session)
         recorded = set(session.scalars(select(ObjectRow.digest)))

@@ -268,14 +268,12 @@ def unnamed_objects(settings: CurationSettings) -> set[str]:
 def sweep_at_once(settings: CurationSettings) -> None:
     """Sweep as a service does later, when every file is old enough to be nobody's."""
     engine = create_database_engine(settings.database_url)
+    store = open_object_store(settings.object_store)
     with unit_of_work(engine) as session:
         session.execute(delete(MaintenanceMark))
-    sweep(
-        engine,
-        open_object_store(settings.object_store),
-        settings.model_copy(update={"orphan_seconds": 0.001}),
-        utc_now() + timedelta(seconds=1),
-    )
+    later = settings.model_copy(update={"orphan_seconds": 0.001})
+    # A worker that was just stopped may hold the lock of its last sweep for a moment.
+    wait_until(lambda: sweep(engine, store, later, utc_now() + timedelta(seconds=1)).ran)
     engine.dispose()
 
 
