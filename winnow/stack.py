@@ -113,6 +113,11 @@ class Stack:
             self.stop()
             raise
 
+    @property
+    def database_url(self) -> str | None:
+        """Where its database listens, for what no request can do; None before it is started."""
+        return self._postgres.url
+
     def check(self) -> None:
         """Makes sure that every process is still there.
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from shared_service import SharedService
 
+from curation.database import create_database_engine
 from winnow.data_folder import DataFolder, StackAddress
 from winnow.stack import Stack, StackOptions
 
@@ -19,8 +21,7 @@ PATIENCE_MILLISECONDS = 60_000
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[StackAddress]:
-    """Where the service answers, and a key for it."""
+def service() -> Iterator[SharedService]:
     if CHROMIUM is None:
         pytest.skip("there is no chromium; install it with: apt-get install chromium")
     folder = Path(tempfile.mkdtemp(prefix="winnow-browser-"))
@@ -28,15 +29,23 @@ def address() -> Iterator[StackAddress]:
     folder.chmod(0o755)
     os.environ.setdefault("WINNOW_GRACE_SECONDS", "2")
     with Stack(StackOptions(data=DataFolder(folder / "data"))) as stack:
-        yield stack.start()
+        address = stack.start()
+        assert stack.database_url is not None
+        yield SharedService(address.server, create_database_engine(stack.database_url))
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def address(service: SharedService) -> StackAddress:
+    """Where the service answers, and a key to a workspace that nobody else has been in."""
+    return service.new_workspace()
 
 
 # Not for longer than the module: it keeps an event loop running in this thread, in which other
 # modules' tests could run none of their own.
 @pytest.fixture(scope="module")
-def browser(address: StackAddress) -> Iterator[Browser]:
-    assert address
+def browser(service: SharedService) -> Iterator[Browser]:
+    assert service
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

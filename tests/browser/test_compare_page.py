@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
+from shared_service import SharedService
 
 from winnow import Client, DatasetRequest, Job, JobRequest, Role
 from winnow.data_folder import StackAddress
@@ -48,6 +49,12 @@ class Maker:
             synthetic_id=pool, reference_id=reference, config=dict(QUICK), seed=seed
         )
         return self._client.wait_for_job(self._client.create_job(request).id)
+
+
+@pytest.fixture(scope="module")
+def address(service: SharedService) -> StackAddress:
+    """A workspace for all tests here: none of them changes what is in it."""
+    return service.new_workspace()
 
 
 @pytest.fixture(scope="module")
