@@ -1,7 +1,8 @@
 """Measures what each part of the methods is worth, by runs that lack it.
 
 Every run of a seed shares the draws, the encoding and the features, and is judged as in quality.py;
-only the rows of weights are judged, beside that of no selection. Prints a table and, as its last
+only the rows of weights are judged, with reference samples as heavy as the mean pool sample, beside
+that of no selection. Prints a table and, as its last
 line, one JSON object, which it also writes to benchmarks/results/ablations.json after every seed.
 """
 
@@ -20,8 +21,8 @@ from contenders import (
     FROZEN_RATE,
     Contender,
     permute_reference,
-    scored_contenders,
     simple_contenders,
+    weights_alone,
 )
 from judge_views import RawViews, choose_view, look_at
 from judges import COSTS, Fit, JudgedSets, judge, judges
@@ -207,7 +208,7 @@ def measure_seed(
     for name, variant in variants.items():
         run = runs[variant.is_permuted]
         scores = run.learn(variant.method, variant.settings, hidden=variant.hidden)
-        row = next(iter(scored_contenders(name, variant.method, scores, part.data.pool_labels)))
+        row = weights_alone(name, variant.method, scores, part.data.pool_labels)
         found[ACCURACY][name] = _judged(sets, fits, row)
         found[AUROC][name] = float(roc_auc_score(part.is_good, scores))
     return found

@@ -11,7 +11,16 @@ from quality_sets import QualitySet
 from shared_run import PreparedRun, prepare_run
 from sklearn.metrics import roc_auc_score
 
-from mts_core.baselines import BaselineView, Row, Variants, baseline_rows, scored_rows
+from mts_core.baselines import (
+    NO_SELECTION,
+    NO_SELECTION_UPWEIGHTED,
+    REFERENCE_ONLY,
+    BaselineView,
+    Row,
+    Variants,
+    baseline_rows,
+    scored_rows,
+)
 from mts_core.curation_data import CurationData
 from mts_core.methods import METHODS as LIBRARY_METHODS
 from mts_core.pipeline import pipeline_config_from_mapping
@@ -26,9 +35,9 @@ FRACTIONS: Final = (0.15, 0.3, 0.5, 0.75, 1.0)
 """Shares of the pool that every cut chooses from."""
 EXPONENTS: Final = (1.0, 2.0, 4.0, 8.0)
 """Powers of the scores that all weights choose from."""
-VARIANTS: Final = Variants(FRACTIONS, EXPONENTS, is_balanced=False)
-FINAL_VARIANTS: Final = Variants(FRACTIONS, (1.0,), is_balanced=False)
-"""What the rows of a method choose from whose scores are weights as they are."""
+REFERENCE_WEIGHTS: Final = (1.0, 3.0, 10.0, 30.0)
+"""How often a reference sample may count beside the mean pool sample, where that is a choice."""
+VARIANTS: Final = Variants(FRACTIONS, EXPONENTS, REFERENCE_WEIGHTS, is_balanced=False)
 FROZEN_RATE: Final = 1e-8
 """Learning rate at which the meta-network stays as it was drawn."""
 
@@ -62,9 +71,6 @@ CONTROLS: Final[Mapping[str, MethodEntry]] = {
     )
 }
 """Runs whose meta-network cannot learn, and runs on shuffled labels of the reference set."""
-
-REFERENCE_COUNTS: Final = (1.0, 3.0, 10.0, 30.0)
-"""How often a reference sample may count beside the mean pool sample, where that is a choice."""
 
 PERFECT_KNOWLEDGE: Final = "perfect_knowledge"
 BASELINE_FOLDS: Final = 2
@@ -116,7 +122,10 @@ def line_up(problem: QualitySet, entries: Mapping[str, MethodEntry], *, seed: in
     aurocs: dict[str, float] = {}
     for name, entry in entries.items():
         scores = runs[entry.is_permuted].learn(entry.method, entry.settings)
-        contenders += scored_contenders(name, entry.method, scores, problem.data.pool_labels)
+        labels = problem.data.pool_labels
+        contenders += scored_contenders(name, entry.method, scores, labels)
+        if LIBRARY_METHODS[MethodName(entry.method)].has_final_scores:
+            contenders.append(weights_alone(name, entry.method, scores, labels))
         aurocs[name] = float(roc_auc_score(problem.is_good, scores))
     return Lineup(contenders, aurocs)
 
@@ -136,19 +145,26 @@ def perfect_knowledge(problem: QualitySet) -> Contender:
 def simple_contenders(count: int) -> list[Contender]:
     """Return the rows of no selection and of the reference set alone, for a pool of a size."""
     return [
-        Contender("no_selection", [np.ones(count)]),
-        Contender("reference_only", [np.zeros(count)]),
+        Contender(NO_SELECTION, [np.ones(count)]),
+        Contender(REFERENCE_ONLY, [np.zeros(count)]),
     ]
 
 
-def counting_references_more(row: Contender) -> Contender:
-    """Return a row that chooses besides how often a reference sample counts."""
-    candidates = [weights / count for weights in row.candidates for count in REFERENCE_COUNTS]
-    return Contender(f"{row.name}, reference counted more", candidates)
+def upweighted_contender(count: int) -> Contender:
+    """Return the row of no selection that chooses how often a reference sample counts."""
+    row = Row(
+        NO_SELECTION_UPWEIGHTED,
+        np.ones(count, dtype=np.float32),
+        reference_weights=REFERENCE_WEIGHTS,
+    )
+    return Contender(row.method, row_weights(row, np.zeros(count, dtype=np.int64)))
 
 
 def baselines(run: PreparedRun) -> Iterator[Contender]:
     """Yield every baseline whose scores are not learned, each with its cuts.
+
+    Between them stands no selection with the reference set at a chosen weight, which is none of the
+    ten.
 
     Args:
         run: What they look at.
@@ -178,7 +194,7 @@ def ten_baselines(run: PreparedRun) -> Iterator[Contender]:
     Args:
         run: What they look at.
     """
-    yield from baselines(run)
+    yield from (row for row in baselines(run) if row.name != NO_SELECTION_UPWEIGHTED)
     method = MethodName.META_WEIGHT_NET
     scores = run.learn(method, {})
     weighted, _ = scored_contenders(method, method, scores, run.data.pool_labels)
@@ -190,17 +206,42 @@ def scored_contenders(
 ) -> Iterator[Contender]:
     """Yield the two rows of a method: its scores as weights, and its best share as a cut.
 
+    Weights of a method whose scores are final choose how often a reference sample counts.
+
     Args:
         name: Name of the rows.
         method: The method, which says whether its scores are weights as they are.
         scores: [sample] float32 in [0, 1].
         labels: [sample] int64.
     """
-    is_final = LIBRARY_METHODS[MethodName(method)].has_final_scores
-    for row in scored_rows(name, scores, FINAL_VARIANTS if is_final else VARIANTS):
+    for row in scored_rows(name, scores, _variants_of(method)):
         yield Contender(row.method, row_weights(row, labels))
 
 
+def weights_alone(
+    name: str, method: str, scores: NDArray[np.float32], labels: NDArray[np.int64]
+) -> Contender:
+    """Return a method's weights as a row in which a reference sample counts as the mean sample.
+
+    Args:
+        name: Name of the method's rows.
+        method: The method, which says whether its scores are weights as they are.
+        scores: [sample] float32 in [0, 1].
+        labels: [sample] int64.
+    """
+    variants = dataclasses.replace(_variants_of(method), reference_weights=(1.0,))
+    weighted, _ = scored_rows(name, scores, variants)
+    return Contender(f"{weighted.method}, reference at weight 1", row_weights(weighted, labels))
+
+
 def row_weights(row: Row, labels: NDArray[np.int64]) -> list[Weights]:
-    """Return the pool weights of every variant of a row."""
-    return [row.weights(labels, candidate) for candidate in range(row.candidate_count)]
+    """Return the pool weights of every variant of a row, beside reference samples of weight 1."""
+    return [
+        row.weights(labels, candidate) / row.reference_weight(candidate)
+        for candidate in range(row.candidate_count)
+    ]
+
+
+def _variants_of(method: str) -> Variants:
+    has_final_scores = LIBRARY_METHODS[MethodName(method)].has_final_scores
+    return VARIANTS.of_method(has_final_scores=has_final_scores)

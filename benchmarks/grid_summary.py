@@ -40,8 +40,8 @@ def against_baselines(found: Sequence[Measured]) -> Measured:
         found: What was measured, one entry for each set, probe and seed.
 
     Returns:
-        An object with by_bad_share, by_set and all, each with the summaries of groups of problems;
-        empty where no problem holds the baselines.
+        An object with by_bad_share, by_set, by_probe (problems of one kind, over all sets) and all,
+        each with the summaries of groups of problems; empty where no problem holds the baselines.
     """
     whole = [each for each in found if has_baselines(each)]
     if not whole:
@@ -54,6 +54,10 @@ def against_baselines(found: Sequence[Measured]) -> Measured:
         "by_set": {
             name: _summarise_group([each for each in whole if each["set"] == name])
             for name in dict.fromkeys(each["set"] for each in whole)
+        },
+        "by_probe": {
+            name: _summarise_group([each for each in whole if each["probe"] == name])
+            for name in dict.fromkeys(each["probe"] for each in whole)
         },
         "all": _summarise_group(whole),
     }
@@ -86,6 +90,7 @@ def print_against_baselines(summary: Measured) -> None:
             f"{100 * float(share):.0f} % bad": own for share, own in summary["by_bad_share"].items()
         },
         **summary["by_set"],
+        **summary["by_probe"],
         "all": summary["all"],
     }
     print(

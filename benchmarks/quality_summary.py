@@ -6,12 +6,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mts_core.baselines import NO_SELECTION, NO_SELECTION_UPWEIGHTED
 from mts_core.before_after_table import mean_interval
 
 Measured = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 """Accuracies by set, row and judge, one for each seed."""
 
-NO_SELECTION: Final = "no_selection"
 BASELINES: Final = frozenset(
     {
         NO_SELECTION,
@@ -53,10 +53,7 @@ def summarise(measured: Measured, headline: str) -> dict[str, Any]:  # Any: a JS
     best = {name: best_baseline(rows) for name, rows in accuracy.items()}
     contenders = [row for row in next(iter(accuracy.values()), {}) if row not in BASELINES]
     gains = {
-        row: {
-            "over_no_selection": mean_gain(accuracy, row, dict.fromkeys(accuracy, NO_SELECTION)),
-            "over_best_baseline": mean_gain(accuracy, row, best),
-        }
+        row: _gains(accuracy, row, best)
         for row in contenders
         if all(row in rows for rows in accuracy.values())
     }
@@ -71,14 +68,7 @@ def summarise(measured: Measured, headline: str) -> dict[str, Any]:  # Any: a JS
         "gain_over_best_baseline": top.get("over_best_baseline"),
         "gains": gains,
         "gains_by_set": {
-            name: {
-                row: {
-                    "over_no_selection": mean_gain({name: rows}, row, {name: NO_SELECTION}),
-                    "over_best_baseline": mean_gain({name: rows}, row, best),
-                }
-                for row in rows
-                if row not in BASELINES
-            }
+            name: {row: _gains({name: rows}, row, best) for row in rows if row not in BASELINES}
             for name, rows in accuracy.items()
         },
         "best_baseline": best,
@@ -90,6 +80,20 @@ def summarise(measured: Measured, headline: str) -> dict[str, Any]:  # Any: a JS
             for name, rows in measured.items()
         },
     }
+
+
+def _gains(
+    accuracy: Mapping[str, Mapping[str, NDArray[np.float64]]], row: str, best: Mapping[str, str]
+) -> dict[str, Any]:
+    compared = {
+        "over_no_selection": dict.fromkeys(accuracy, NO_SELECTION),
+        "over_best_baseline": best,
+    }
+    if all(NO_SELECTION_UPWEIGHTED in rows for rows in accuracy.values()):
+        # What is left of a gain that counting the reference set more would bring by itself.
+        name = f"over_{NO_SELECTION_UPWEIGHTED}"
+        compared[name] = dict.fromkeys(accuracy, NO_SELECTION_UPWEIGHTED)
+    return {name: mean_gain(accuracy, row, others) for name, others in compared.items()}
 
 
 def best_baseline(rows: Mapping[str, NDArray[np.float64]]) -> str:

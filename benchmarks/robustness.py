@@ -16,11 +16,12 @@ import torch
 from contenders import (
     METHODS,
     PERFECT_KNOWLEDGE,
-    counting_references_more,
     perfect_knowledge,
     scored_contenders,
     simple_contenders,
     ten_baselines,
+    upweighted_contender,
+    weights_alone,
 )
 from grid_summary import (
     against_baselines,
@@ -68,7 +69,6 @@ def main() -> None:
                     views,
                     probe,
                     arguments.method,
-                    is_reference_counted=arguments.count_references,
                     has_baselines=arguments.baselines,
                     seed=seed,
                 )
@@ -89,7 +89,6 @@ def measure_probe(  # noqa: PLR0913  # The problem, and what to measure on it.
     probe: Probe,
     method: str,
     *,
-    is_reference_counted: bool = False,
     has_baselines: bool = False,
     seed: int,
 ) -> Measured:
@@ -100,7 +99,6 @@ def measure_probe(  # noqa: PLR0913  # The problem, and what to measure on it.
         views: Its samples in each view.
         probe: What to derive.
         method: Name of the method.
-        is_reference_counted: Whether there are rows in which a reference sample may count more.
         has_baselines: Whether accuracies hold all ten baselines too.
         seed: Seed of the draws and of the run.
 
@@ -115,11 +113,14 @@ def measure_probe(  # noqa: PLR0913  # The problem, and what to measure on it.
     run = prepare_run(data, seed=seed)
     scores = run.learn(entry.method, entry.settings)
     count = len(data.pool_labels)
-    ours = [*scored_contenders(method, entry.method, scores, data.pool_labels)]
+    learned = method, entry.method, scores, data.pool_labels
     simple = simple_contenders(count)
-    if is_reference_counted:
-        ours += [counting_references_more(ours[0]), counting_references_more(simple[0])]
-    ours.append(perfect_knowledge(small))
+    ours = [
+        *scored_contenders(*learned),
+        weights_alone(*learned),
+        upweighted_contender(count),
+        perfect_knowledge(small),
+    ]
     others = [*ten_baselines(run)] if has_baselines else simple
     sets = judged_sets(small, choose_view(seen, data, seed=seed), seed=seed)
     accuracies = {
@@ -235,11 +236,6 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sets", nargs="*", default=list(DEFAULT_SETS))
     parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES), help="pool sizes")
-    parser.add_argument(
-        "--count-references",
-        action="store_true",
-        help="add rows that choose how often a reference sample counts",
-    )
     parser.add_argument(
         "--baselines",
         action="store_true",

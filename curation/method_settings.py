@@ -111,8 +111,8 @@ class PipelineSettings(BaseModel):
     # A list and not a set: JSON knows lists alone, and the order of a set would vary.
     baselines: Annotated[list[BaselineName], AfterValidator(_without_repetition)] = Field(
         ["random", "el2n", "cosine", "knn_shapley"],
-        description="Rows to measure beside no_selection, reference_only and the method's own; each"
-        " takes time.",
+        description="Rows to measure beside no selection, the reference set alone and the method's"
+        " own; each takes time.",
         json_schema_extra={"uniqueItems": True},
     )
     keep: Annotated[float, Field(ge=1e-6, le=1.0)] | Auto = Field(

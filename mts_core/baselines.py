@@ -1,5 +1,6 @@
 """Lists the rows of the before and after table: which pool samples each method trains on."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,6 +18,12 @@ from mts_core.selection import TopFraction, select
 
 NO_SELECTION: Final = "no_selection"
 """Row of the whole pool, every sample alike."""
+
+NO_SELECTION_UPWEIGHTED: Final = "no_selection_upweighted"
+"""Row of the whole pool, every sample alike, with the reference set at a weight that is chosen.
+
+It shows what counting the reference set more is worth without a selection.
+"""
 
 REFERENCE_ONLY: Final = "reference_only"
 """Row of the reference set alone."""
@@ -46,6 +53,7 @@ class Row:
         fractions: Shares of the pool to keep, the highest of the ranking first; empty where the row
             uses its ranking as weights.
         exponents: Powers that the ranking is raised to before it is used as weights.
+        reference_weights: Weights of a reference sample, as multiples of the mean pool sample's.
         is_balanced: Whether cuts keep the same share of every class.
         fold_rankings: [fold, sample] float32: the ranking without a look at a fold of the reference
             set, for the cross-validation; none where the ranking looks at no reference sample, or
@@ -56,22 +64,35 @@ class Row:
     ranking: NDArray[np.float32]
     fractions: tuple[float, ...] = ()
     exponents: tuple[float, ...] = (1.0,)
+    reference_weights: tuple[float, ...] = (1.0,)
     is_balanced: bool = False
     fold_rankings: NDArray[np.float32] | None = None
 
     @property
     def candidate_count(self) -> int:
-        """Number of variants to choose from."""
-        return len(self.fractions) or len(self.exponents)
+        """Number of variants to choose from: each cut or power with each reference weight."""
+        return (len(self.fractions) or len(self.exponents)) * len(self.reference_weights)
+
+    def reference_weight(self, candidate: int) -> float:
+        """Return how much a reference sample counts, as a multiple of the mean pool sample."""
+        return self.reference_weights[candidate % len(self.reference_weights)]
+
+    def fraction(self, candidate: int) -> float:
+        """Return the share of the pool that a variant of a cut keeps."""
+        return self.fractions[candidate // len(self.reference_weights)]
+
+    def exponent(self, candidate: int) -> float:
+        """Return the power of the ranking that a variant uses as weights."""
+        return self.exponents[candidate // len(self.reference_weights)]
 
     def weights(
         self, labels: NDArray[np.int64], candidate: int, *, held_out: int | None = None
     ) -> NDArray[np.float64]:
         """Return pool weights [sample] float64, of mean 1 over the whole pool.
 
-        The reference set, at weight 1 a sample, thus has the same share of the draws in every row
-        that trains on the pool; otherwise a row would gain by cutting at random, since a smaller
-        pool leaves more of the draws to the reference set.
+        The reference set thus has the same share of the draws in every row of one reference
+        weight; otherwise a row would gain by cutting at random, since a smaller pool leaves more
+        of the draws to the reference set.
 
         Args:
             labels: [sample] int64.
@@ -82,10 +103,10 @@ class Row:
         if held_out is not None and self.fold_rankings is not None:
             ranking = self.fold_rankings[held_out]
         if self.fractions:
-            rule = TopFraction(self.fractions[candidate], is_balanced=self.is_balanced)
+            rule = TopFraction(self.fraction(candidate), is_balanced=self.is_balanced)
             weights = select(ranking, labels, rule).astype(np.float64)
         else:
-            weights = ranking.astype(np.float64) ** self.exponents[candidate]
+            weights = ranking.astype(np.float64) ** self.exponent(candidate)
         mean = float(weights.mean())
         return weights / mean if mean else weights
 
@@ -97,12 +118,27 @@ class Variants:
     Attributes:
         fractions: Shares of the pool that cuts choose from.
         exponents: Powers of the scores that weights choose from.
+        reference_weights: Weights of a reference sample that weights choose from.
         is_balanced: Whether cuts keep the same share of every class.
     """
 
     fractions: tuple[float, ...]
     exponents: tuple[float, ...]
+    reference_weights: tuple[float, ...]
     is_balanced: bool
+
+    def of_method(self, *, has_final_scores: bool) -> "Variants":
+        """Return what the rows of a method choose from.
+
+        Scores that are weights as they are have no power to choose, but a weight of the reference
+        set; others have it the other way round, as the literature uses them.
+
+        Args:
+            has_final_scores: Whether the method's scores are weights as they are.
+        """
+        if has_final_scores:
+            return dataclasses.replace(self, exponents=(1.0,))
+        return dataclasses.replace(self, reference_weights=(1.0,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +194,8 @@ def baseline_rows(view: BaselineView, config: PipelineConfig, variants: Variants
         variants: What the rows choose from.
 
     Yields:
-        no_selection: the whole pool. reference_only: none of it. random: a random share. el2n and
+        no_selection: the whole pool. reference_only: none of it. no_selection_upweighted: the whole
+        pool, with the reference set at a weight that is chosen. random: a random share. el2n and
         grand: the share with the smallest error and gradient norm in training without selection.
         forgetting: the share forgotten least often there. knn_agreement: the share whose nearest
         pool samples have the same label. cosine: the share most similar to its three nearest real
@@ -172,8 +209,10 @@ def baseline_rows(view: BaselineView, config: PipelineConfig, variants: Variants
     since in a pool with wrong labels the hardest are mostly wrong.
     """
     count = len(view.offline_features)
-    yield Row(NO_SELECTION, np.ones(count, dtype=np.float32))
+    everything = np.ones(count, dtype=np.float32)
+    yield Row(NO_SELECTION, everything)
     yield Row(REFERENCE_ONLY, np.zeros(count, dtype=np.float32))
+    yield Row(NO_SELECTION_UPWEIGHTED, everything, reference_weights=variants.reference_weights)
     for choice in BaselineChoice:
         if choice in view.scores:
             yield Row(choice, view.scores[choice], exponents=variants.exponents)
@@ -196,7 +235,12 @@ def scored_rows(method: str, scores: NDArray[np.float32], variants: Variants) ->
         scores: [sample] float32 in [0, 1].
         variants: What the rows choose from.
     """
-    yield Row(weighted_row(method), scores, exponents=variants.exponents)
+    yield Row(
+        weighted_row(method),
+        scores,
+        exponents=variants.exponents,
+        reference_weights=variants.reference_weights,
+    )
     yield Row(
         selected_row(method),
         scores,

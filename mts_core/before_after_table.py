@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mts_core.baselines import NO_SELECTION, REFERENCE_ONLY, Row
+from mts_core.baselines import NO_SELECTION, NO_SELECTION_UPWEIGHTED, REFERENCE_ONLY, Row
 from mts_core.evaluation import Choice
 
 _CONFIDENCE: Final = 0.95
@@ -19,6 +19,8 @@ def table_rows(
     choices: Sequence[Choice],
     accuracy: NDArray[np.float64],
     labels: NDArray[np.int64],
+    *,
+    pool_scale: float = 1.0,
 ) -> list[dict[str, Any]]:  # Any: JSON objects.
     """Return one JSON object for each method.
 
@@ -27,10 +29,13 @@ def table_rows(
         choices: What was chosen for each row.
         accuracy: [row, seed] float64.
         labels: [sample] int64 of the pool.
+        pool_scale: Size of the whole pool over that of the part that was measured.
 
     Returns:
         Objects with method, accuracy_mean, accuracy_ci95, seeds, kept (samples that are used),
-        kept_fraction, steps, and gain (mean and ci95 of the paired difference from the first row).
+        kept_fraction, steps, reference_weight (how often a reference sample counts beside the mean
+        sample of the whole pool), and gain (mean and ci95 of the paired difference from the first
+        row).
     """
     table = []
     for row, choice, own in zip(rows, choices, accuracy, strict=True):
@@ -45,6 +50,7 @@ def table_rows(
                 "kept": kept,
                 "kept_fraction": kept / len(labels),
                 "steps": choice.steps,
+                "reference_weight": pool_scale * row.reference_weight(choice.candidate),
                 "gain": {
                     "mean": float(gain.mean()),
                     "ci95": [float(bound) for bound in mean_interval(gain)],
@@ -71,8 +77,10 @@ def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
 def recommend(rows: Sequence[Row], accuracy: NDArray[np.float64]) -> str:
     """Return the name of the row that the table speaks for.
 
-    The best mean wins, unless training on everything or on the reference set alone is as good
-    within the interval of the paired difference: then the simpler one is the honest answer.
+    The best mean wins, unless a simpler row is as good within the interval of the paired
+    difference, which is the honest answer then: training on everything or on the reference set
+    alone, whichever is better, and after these training on everything with the reference set
+    counted more.
 
     Args:
         rows: Methods, in order.
@@ -86,5 +94,9 @@ def recommend(rows: Sequence[Row], accuracy: NDArray[np.float64]) -> str:
         (method for method in _SIMPLEST if method in by_method),
         key=lambda method: float(by_method[method].mean()),
     )
-    lowest_gain, _ = mean_interval(by_method[best] - by_method[simplest])
-    return best if lowest_gain > 0 else simplest
+    for simple in (simplest, NO_SELECTION_UPWEIGHTED):
+        if simple in by_method:
+            lowest_gain, _ = mean_interval(by_method[best] - by_method[simple])
+            if lowest_gain <= 0:
+                return simple
+    return best

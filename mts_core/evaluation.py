@@ -37,6 +37,8 @@ class EvaluationBudget:
         folds: Folds of the cross-validation on the reference set.
         fractions: Shares of the pool that cuts choose from.
         exponents: Powers of the scores that weights choose from.
+        reference_weights: Weights of a reference sample that rows choose from, as multiples of the
+            mean pool sample's.
         step_grid: Numbers of training steps that every row chooses from, rising.
         seeds: Paired repetitions.
         runs_at_once: Classifiers trained side by side.
@@ -45,6 +47,7 @@ class EvaluationBudget:
     folds: int
     fractions: tuple[float, ...]
     exponents: tuple[float, ...]
+    reference_weights: tuple[float, ...]
     step_grid: tuple[int, ...]
     seeds: int
     runs_at_once: int
@@ -55,10 +58,11 @@ def evaluation_budget(
 ) -> EvaluationBudget:
     """Return a budget that suits a classifier's cost and the pool's size.
 
-    Heads get five folds, six cuts of which one keeps everything, five powers, and up to ten passes
-    over the pool within 200 to 2000 steps. A convolutional network costs a hundred times as much:
-    two folds, two cuts and three powers. A pretrained one costs more still, and is soon trained: a
-    third of the steps. For heads on a large pool, three folds and half of the steps have to do.
+    Heads get five folds, six cuts of which one keeps everything, five powers, four weights of the
+    reference set, and up to ten passes over the pool within 200 to 2000 steps. A convolutional
+    network costs a hundred times as much: two folds, two cuts, three powers and two reference
+    weights. A pretrained one costs more still, and is soon trained: a third of the steps. For heads
+    on a large pool, three folds and half of the steps have to do.
 
     Args:
         kind: Classifier.
@@ -71,6 +75,7 @@ def evaluation_budget(
             folds=2,
             fractions=(0.3, 0.6),
             exponents=(1.0, 2.0, 4.0),
+            reference_weights=(1.0, 10.0),
             step_grid=(25, 50, 100) if kind.is_pretrained else (75, 150, 300),
             seeds=seeds,
             runs_at_once=1,
@@ -83,6 +88,7 @@ def evaluation_budget(
         folds=3 if is_large else 5,
         fractions=(0.15, 0.3, 0.45, 0.6, 0.8, 1.0),
         exponents=(1.0, 2.0, 4.0, 8.0, 16.0),
+        reference_weights=(1.0, 3.0, 10.0, 30.0),
         step_grid=tuple(longest // divisor for divisor in (16, 8, 4, 2, 1)),
         seeds=seeds,
         runs_at_once=32,
@@ -152,7 +158,7 @@ class Choice:
     """What cross-validation on the reference set chose for a row.
 
     Attributes:
-        candidate: Index of the row's variant: its cut, or its power.
+        candidate: Index of the row's variant: its cut or power, and the reference weight.
         steps: Training steps.
         log_loss: Mean log loss on held-out reference samples.
     """
@@ -307,8 +313,7 @@ def _weights(
     row, index = task.candidates[candidate]
     labels = task.pool.labels.cpu().numpy()
     weights = torch.from_numpy(row.weights(labels, index, held_out=held_out))
-    # Reference samples count as much as the mean pool sample, which is 1.
-    return torch.cat([weights, is_used.double()])
+    return torch.cat([weights, row.reference_weight(index) * is_used.double()])
 
 
 def _held_out_losses(logits: Tensor, labels: Tensor, is_held_out: Tensor) -> NDArray[np.float64]:

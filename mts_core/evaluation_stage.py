@@ -167,12 +167,17 @@ class EvaluationStage:
     def suggested_exponent(self) -> float:
         """Return the power of the scores with which they make the best weights."""
         row, choice = self._chosen()[weighted_row(self._context.config.method)]
-        return row.exponents[choice.candidate]
+        return row.exponent(choice.candidate)
+
+    def suggested_reference_weight(self) -> float:
+        """Return how often a reference sample counts beside the mean sample of the whole pool."""
+        row, choice = self._chosen()[weighted_row(self._context.config.method)]
+        return self._pool_scale() * row.reference_weight(choice.candidate)
 
     def suggested_fraction(self) -> float:
         """Return the share of the pool that the suggested cut keeps."""
         row, choice = self._chosen()[selected_row(self._context.config.method)]
-        return row.fractions[choice.candidate]
+        return row.fraction(choice.candidate)
 
     def report(self) -> dict[str, Any]:  # Any: a JSON object.
         """Return the report's rows, its recommendation and how they were measured."""
@@ -180,7 +185,13 @@ class EvaluationStage:
         choices = choose(self._task, self._measurements)
         rows = self._task.rows
         return {
-            "rows": table_rows(rows, choices, accuracy, self._context.data.pool_labels),
+            "rows": table_rows(
+                rows,
+                choices,
+                accuracy,
+                self._context.data.pool_labels,
+                pool_scale=self._pool_scale(),
+            ),
             "recommendation": recommend(rows, accuracy),
             "measured_on": self._measured_on(),
             "evaluated_on_samples": len(self._context.data.pool_labels),
@@ -192,6 +203,14 @@ class EvaluationStage:
             return by
         count = len(self._context.data.pool_labels)
         return f"{by}, with a uniform sample of {count} of the {self._pool_size} pool samples"
+
+    def _pool_scale(self) -> float:
+        """Return the size of the whole pool over that of its measured part.
+
+        A reference sample that counts so much more keeps its share of the draws in the whole pool.
+        """
+        count = len(self._context.data.pool_labels)
+        return (self._pool_size or count) / count
 
     def _chosen(self) -> dict[str, tuple[Row, Choice]]:
         choices = choose(self._task, self._measurements)
@@ -272,13 +291,17 @@ class EvaluationStage:
             scores=learned.baseline_scores,
             seed=self._context.seed,
         )
-        variants = Variants(self._budget.fractions, self._budget.exponents, config.balance)
-        part_variants = variants
+        budget = self._budget
+        variants = Variants(
+            budget.fractions, budget.exponents, budget.reference_weights, config.balance
+        )
+        learned_variants = variants
         if config.keep != AUTO:
-            part_variants = dataclasses.replace(variants, fractions=(float(config.keep),))
-        own_variants = part_variants
-        if METHODS[config.method].has_final_scores:
-            own_variants = dataclasses.replace(part_variants, exponents=(1.0,))
+            learned_variants = dataclasses.replace(variants, fractions=(float(config.keep),))
+        part_variants = learned_variants.of_method(has_final_scores=False)
+        own_variants = learned_variants.of_method(
+            has_final_scores=METHODS[config.method].has_final_scores
+        )
         return EvaluationTask(
             rows=[
                 *baseline_rows(view, config, variants),

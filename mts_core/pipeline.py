@@ -234,6 +234,7 @@ def _result(
         "config": resolved,
         "encoder_log_losses": encode.candidate_losses,
         "score_exponent": exponent,
+        "reference_weight": evaluation.suggested_reference_weight() if evaluation else 1.0,
         "suggested_cut": {
             "rule": "top_fraction",
             "fraction": cut.fraction,

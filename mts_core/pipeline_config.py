@@ -123,8 +123,8 @@ class PipelineConfig:
             BaselineChoice.COSINE,
             BaselineChoice.KNN_SHAPLEY,
         ),
-        text="Rows to measure beside no_selection, reference_only and the method's own; each takes "
-        "time.",
+        text="Rows to measure beside no selection, the reference set alone and the method's own; "
+        "each takes time.",
     )
     keep: float | Auto = setting(
         AUTO,

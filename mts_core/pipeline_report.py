@@ -75,8 +75,8 @@ class CurationResult:
             it is at the end.
         feature_names: Names of these columns.
         traces: Series name to (steps [point] int64, values [point] float32).
-        report: JSON object: rows, recommendation, method, config, suggested_cut, and what the
-            method adds.
+        report: JSON object: rows, recommendation, method, config, reference_weight, suggested_cut,
+            and what the method adds.
         encoded: The sets in the encoder space; none where a selector made the scores.
     """
 

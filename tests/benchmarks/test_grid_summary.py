@@ -88,13 +88,21 @@ def test_problems_without_the_baselines_are_left_out() -> None:
     assert against_baselines([*FOUND, plain]) == against_baselines(FOUND)
 
 
+def test_problems_of_a_kind_are_summed_up_over_sets() -> None:
+    other = {**made_problem("two", 0.4, winnow_weighted=0.8, grand=0.7), "probe": "other"}
+    by_kind = against_baselines([*FOUND, other])["by_probe"]
+    assert {name: own["problems"] for name, own in by_kind.items()} == {"made": 3, "other": 1}
+    row = by_kind["other"]["rows"]["winnow_weighted"]
+    assert row["over_best_of_draw"]["mean"] == pytest.approx(0.1)
+
+
 def test_the_table_has_a_line_for_each_group_and_row(capsys: pytest.CaptureFixture[str]) -> None:
     print_against_baselines(against_baselines(FOUND))
     lines = capsys.readouterr().out.splitlines()
     expected = "| 40 % bad (2) | winnow_weighted | -3.5 | -5.0 | 2 | cosine | +1.0 | -2.0 | 1 |"
     assert expected in lines
-    # Two shares, two sets and all, two rows in each, below a head of two lines.
-    assert len([line for line in lines if line]) == 2 + 5 * 2
+    # Two shares, two sets, one kind of problem and all, two rows in each, below a head of two.
+    assert len([line for line in lines if line]) == 2 + 6 * 2
 
 
 def test_a_probe_measures_every_baseline_on_request() -> None:

@@ -11,9 +11,11 @@ import pytest
 from contenders import (
     METHODS,
     PERFECT_KNOWLEDGE,
+    REFERENCE_WEIGHTS,
     line_up,
     permute_reference,
     scored_contenders,
+    weights_alone,
 )
 from judge_views import look_at
 from probes import Probe, derive_problem
@@ -23,6 +25,7 @@ from quality_summary import BASELINES
 from shared_run import prepare_run
 from subsamples import draw_subsample, take
 
+from mts_core.baselines import NO_SELECTION_UPWEIGHTED
 from mts_core.pipeline import pipeline_config_from_mapping, run_pipeline
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -81,8 +84,13 @@ def test_weights_have_mean_one_and_cuts_their_share() -> None:
 def test_final_scores_are_weights_as_they_are() -> None:
     scores = np.linspace(0.1, 1.0, 40, dtype=np.float32)
     weighted, _ = scored_contenders("winnow", "winnow", scores, np.arange(40) % 2)
-    assert len(weighted.candidates) == 1
-    assert weighted.candidates[0] == pytest.approx(scores / scores.mean())
+    for weights, reference_weight in zip(weighted.candidates, REFERENCE_WEIGHTS, strict=True):
+        # A reference sample weighs 1, so that the pool weighs less where it counts more.
+        assert weights == pytest.approx(scores / scores.mean() / reference_weight)
+    alone = weights_alone("winnow", "winnow", scores, np.arange(40) % 2)
+    assert alone.name == "winnow_weighted, reference at weight 1"
+    assert len(alone.candidates) == 1
+    assert alone.candidates[0] == pytest.approx(scores / scores.mean())
 
 
 def test_without_a_method_only_rows_that_need_no_run_are_left() -> None:
@@ -98,7 +106,8 @@ def test_a_seed_measures_every_row_by_every_judge() -> None:
     own = {f"{method}_{use}" for method in METHODS for use in ("weighted", "selected")}
     # The weights and the cut of Meta-Weight-Net are measured as those of any method.
     rankings = BASELINES - {"meta_weight_net"}
-    assert set(rows) == own | rankings | {PERFECT_KNOWLEDGE}
+    others = {PERFECT_KNOWLEDGE, NO_SELECTION_UPWEIGHTED, "winnow_weighted, reference at weight 1"}
+    assert set(rows) == own | rankings | others
     for by_judge in rows.values():
         assert set(by_judge) == {"svm", "logistic"}
     assert np.mean(list(rows[PERFECT_KNOWLEDGE].values())) > 0.95

@@ -47,6 +47,22 @@ def test_the_best_baseline_is_found_for_each_set() -> None:
     assert summary["gain_over_best_baseline"]["mean"] == pytest.approx(0.0)
 
 
+def test_what_counting_the_reference_set_more_brings_is_taken_off_where_it_is_known() -> None:
+    assert (
+        "over_no_selection_upweighted"
+        not in summarise(MEASURED, "mts_weighted")["gains"]["mts_weighted"]
+    )
+    upweighted = {"svm": [0.6, 0.6], "logistic": [0.6, 0.6]}
+    rows = {name: {**own, "no_selection_upweighted": upweighted} for name, own in MEASURED.items()}
+    summary = summarise(rows, "mts_weighted")
+    # It is no baseline, however well it does: first set 0.7 and 0.6 by seed, second 0.9 and 0.8.
+    assert summary["best_baseline"] == {"first": "cosine", "second": "no_selection"}
+    gain = summary["gains"]["mts_weighted"]["over_no_selection_upweighted"]
+    assert gain["mean"] == pytest.approx(0.15)
+    own = summary["gains_by_set"]["second"]["no_selection_upweighted"]
+    assert own["over_no_selection"]["mean"] == pytest.approx(-0.3)
+
+
 def test_a_set_that_was_interrupted_counts_with_the_seeds_that_all_have() -> None:
     shorter = {
         "first": MEASURED["first"],

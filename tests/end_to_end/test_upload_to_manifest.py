@@ -69,6 +69,7 @@ def test_upload_to_manifest_over_http(service: Service) -> None:
     assert {row["method"] for row in report["rows"]} == {
         "no_selection",
         "reference_only",
+        "no_selection_upweighted",
         "random",
         "el2n",
         "cosine",

@@ -13,6 +13,7 @@ from mts_core.baselines import (
     Variants,
     baseline_rows,
     learned_baselines,
+    scored_rows,
 )
 from mts_core.feature_table import OFFLINE_FEATURE_NAMES
 from mts_core.pipeline_config import BaselineChoice, MethodName
@@ -21,7 +22,9 @@ from mts_core.trainer_settings import MetaWeightNetSettings, MtsSettings
 
 COUNT = 40
 FOLDS = np.arange(12) % 3
-VARIANTS = Variants(fractions=(0.3, 0.6), exponents=(1.0, 2.0), is_balanced=False)
+VARIANTS = Variants(
+    fractions=(0.3, 0.6), exponents=(1.0, 2.0), reference_weights=(1.0, 10.0), is_balanced=False
+)
 ALL = MtsSettings(baselines=tuple(BaselineChoice))
 LABELS = np.arange(COUNT) % 2
 
@@ -66,7 +69,12 @@ def names(rows: Iterable[str]) -> list[str]:
 
 def test_the_table_begins_with_everything_and_nothing() -> None:
     rows = rows_of(make_view())
-    assert names(rows) == ["no_selection", "reference_only", *BaselineChoice]
+    assert names(rows) == [
+        "no_selection",
+        "reference_only",
+        "no_selection_upweighted",
+        *BaselineChoice,
+    ]
     assert rows["no_selection"].weights(LABELS, 0).tolist() == [1.0] * COUNT
     assert not rows["reference_only"].weights(LABELS, 0).any()
 
@@ -74,7 +82,48 @@ def test_the_table_begins_with_everything_and_nothing() -> None:
 def test_only_the_rows_that_the_job_asks_for_are_listed() -> None:
     config = MtsSettings(baselines=(BaselineChoice.COSINE, BaselineChoice.EL2N))
     rows = rows_of(dataclasses.replace(make_view(), scores={}), config)
-    assert names(rows) == ["no_selection", "reference_only", "el2n", "cosine"]
+    assert names(rows) == [
+        "no_selection",
+        "reference_only",
+        "no_selection_upweighted",
+        "el2n",
+        "cosine",
+    ]
+
+
+def test_whole_pool_has_a_row_that_may_count_the_reference_set_more() -> None:
+    row = rows_of(make_view())["no_selection_upweighted"]
+    assert row.candidate_count == 2
+    assert [row.reference_weight(candidate) for candidate in range(2)] == [1.0, 10.0]
+    assert row.weights(LABELS, 1).tolist() == [1.0] * COUNT
+    others = [
+        row for row in rows_of(make_view()).values() if row.method != "no_selection_upweighted"
+    ]
+    assert {row.reference_weights for row in others} == {(1.0,)}
+
+
+def test_each_power_and_cut_goes_with_each_reference_weight() -> None:
+    ranking = np.linspace(0.1, 1.0, COUNT, dtype=np.float32)
+    powers = Row("weights", ranking, exponents=(1.0, 2.0), reference_weights=(1.0, 3.0, 9.0))
+    cuts = Row("cut", ranking, fractions=(0.2, 0.5), reference_weights=(1.0, 3.0, 9.0))
+    assert powers.candidate_count == cuts.candidate_count == 6
+    assert [(powers.exponent(at), powers.reference_weight(at)) for at in range(6)] == [
+        (power, weight) for power in (1.0, 2.0) for weight in (1.0, 3.0, 9.0)
+    ]
+    for at, power in enumerate((1.0, 1.0, 1.0, 2.0, 2.0, 2.0)):
+        expected = ranking.astype(np.float64) ** power
+        np.testing.assert_allclose(powers.weights(LABELS, at), expected / expected.mean())
+    kept_counts = [int((cuts.weights(LABELS, at) > 0).sum()) for at in range(6)]
+    assert kept_counts == [8, 8, 8, 20, 20, 20]
+
+
+def test_only_weights_as_they_are_choose_the_reference_weight() -> None:
+    ranking = np.linspace(0.1, 1.0, COUNT, dtype=np.float32)
+    final, cut = scored_rows("winnow", ranking, VARIANTS.of_method(has_final_scores=True))
+    assert (final.exponents, final.reference_weights) == ((1.0,), (1.0, 10.0))
+    raw, _ = scored_rows("mts", ranking, VARIANTS.of_method(has_final_scores=False))
+    assert (raw.exponents, raw.reference_weights) == ((1.0, 2.0), (1.0,))
+    assert cut.reference_weights == (1.0,)
 
 
 RISING = np.arange(COUNT, dtype=np.float32)

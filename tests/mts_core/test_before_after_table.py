@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mts_core.baselines import NO_SELECTION, REFERENCE_ONLY, Row, Variants, scored_rows
+from mts_core.baselines import (
+    NO_SELECTION,
+    NO_SELECTION_UPWEIGHTED,
+    REFERENCE_ONLY,
+    Row,
+    Variants,
+    scored_rows,
+)
 from mts_core.before_after_table import mean_interval, recommend, table_rows
 from mts_core.evaluation import Choice
 from mts_core.feature_table import FEATURE_NAMES, OFFLINE_FEATURE_NAMES, standardise
@@ -10,7 +17,9 @@ from mts_core.feature_table import FEATURE_NAMES, OFFLINE_FEATURE_NAMES, standar
 LABELS = np.arange(10) % 2
 
 
-VARIANTS = Variants(fractions=(0.3, 0.6), exponents=(1.0, 2.0), is_balanced=False)
+VARIANTS = Variants(
+    fractions=(0.3, 0.6), exponents=(1.0, 2.0), reference_weights=(1.0, 10.0), is_balanced=False
+)
 
 
 def _rows() -> list[Row]:
@@ -19,10 +28,15 @@ def _rows() -> list[Row]:
     return [
         Row(NO_SELECTION, np.ones(10, dtype=np.float32)),
         Row(REFERENCE_ONLY, np.zeros(10, dtype=np.float32)),
+        Row(
+            NO_SELECTION_UPWEIGHTED,
+            np.ones(10, dtype=np.float32),
+            reference_weights=VARIANTS.reference_weights,
+        ),
         Row("random", rankings[0], fractions=VARIANTS.fractions),
         Row("el2n", rankings[1], fractions=VARIANTS.fractions),
         Row("cosine", rankings[2], fractions=VARIANTS.fractions),
-        *scored_rows("mts", rankings[3], VARIANTS),
+        *scored_rows("mts", rankings[3], VARIANTS.of_method(has_final_scores=False)),
     ]
 
 
@@ -72,6 +86,7 @@ def test_a_single_seed_is_its_own_interval() -> None:
         ({"reference_only": 0.8, "mts_weighted": 0.7}, REFERENCE_ONLY),
         ({"cosine": 0.9, "mts_weighted": 0.8}, "cosine"),
         ({"no_selection": 0.8, "mts_weighted": 0.7}, NO_SELECTION),
+        ({"no_selection_upweighted": 0.8, "mts_weighted": 0.7}, NO_SELECTION_UPWEIGHTED),
     ],
 )
 def test_the_best_row_is_recommended_whichever_it_is(
@@ -85,6 +100,28 @@ def test_a_gain_within_the_noise_recommends_the_simpler_row() -> None:
     weighted = [row.method for row in _rows()].index("mts_weighted")
     accuracy[weighted] = accuracy[weighted] + np.array([0.05, -0.04, 0.02])
     assert recommend(_rows(), accuracy) == REFERENCE_ONLY
+
+
+def test_a_gain_that_counting_the_reference_set_more_brings_too_is_not_the_selections() -> None:
+    accuracy = _accuracy(no_selection_upweighted=0.7, mts_weighted=0.72)
+    weighted = [row.method for row in _rows()].index("mts_weighted")
+    accuracy[weighted] = accuracy[weighted] + np.array([0.05, -0.06, 0.01])
+    assert recommend(_rows(), accuracy) == NO_SELECTION_UPWEIGHTED
+    # And it is not recommended itself where everything at its usual weight is as good.
+    accuracy[0] = accuracy[2] + np.array([-0.02, 0.02, 0.01])
+    assert recommend(_rows(), accuracy) == NO_SELECTION
+
+
+def test_reference_weight_stands_beside_the_mean_sample_of_the_whole_pool() -> None:
+    choices = [Choice(candidate=0, steps=50, log_loss=1.0) for _ in _rows()]
+    choices[2] = Choice(candidate=1, steps=50, log_loss=1.0)
+    table = table_rows(_rows(), choices, _accuracy(), LABELS, pool_scale=4.0)
+    assert {row["method"]: row["reference_weight"] for row in table[:4]} == {
+        NO_SELECTION: 4.0,
+        REFERENCE_ONLY: 4.0,
+        NO_SELECTION_UPWEIGHTED: 40.0,
+        "random": 4.0,
+    }
 
 
 def test_there_are_22_features_and_no_two_share_a_name() -> None:

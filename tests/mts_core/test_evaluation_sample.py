@@ -45,6 +45,13 @@ def test_a_large_pool_is_evaluated_on_a_sample_that_the_report_states(report: Re
     assert kept["mts_selected"] in {9, 18, 27, 36, 48, 60}
 
 
+def test_reference_weights_keep_the_shares_of_the_draws_in_the_whole_pool(report: Report) -> None:
+    # One on the sample is as three on the whole pool, which is three times as large.
+    counted = {row["method"]: row["reference_weight"] for row in report["rows"]}
+    assert counted["no_selection"] == counted["mts_weighted"] == 3.0
+    assert counted["no_selection_upweighted"] in {3.0, 9.0, 30.0, 90.0}
+
+
 def test_the_sample_is_the_same_for_the_same_seed(report: Report) -> None:
     assert _report(make_data()[0], limit=60) == report
 

@@ -363,6 +363,7 @@ def test_job_fine_tunes_efficientnet_from_inputs_to_report() -> None:
     assert [row["method"] for row in result.report["rows"]] == [
         "no_selection",
         "reference_only",
+        "no_selection_upweighted",
         "mts_weighted",
         "mts_selected",
     ]

@@ -73,6 +73,7 @@ def test_every_baseline_can_be_measured_beside_the_method() -> None:
     assert [row["method"] for row in rows] == [
         "no_selection",
         "reference_only",
+        "no_selection_upweighted",
         *BaselineChoice,
         "mts_weighted",
         "mts_selected",

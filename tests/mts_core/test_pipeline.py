@@ -39,6 +39,7 @@ from mts_core.pipeline_config import ClassifierChoice, EncoderChoice
 ROWS = [
     "no_selection",
     "reference_only",
+    "no_selection_upweighted",
     "random",
     "el2n",
     "cosine",

@@ -220,6 +220,7 @@ def test_whole_job_encodes_by_one_network_and_fine_tunes_another(put: Put) -> No
     assert [row["method"] for row in result.report["rows"]] == [
         "no_selection",
         "reference_only",
+        "no_selection_upweighted",
         "mts_weighted",
         "mts_selected",
     ]

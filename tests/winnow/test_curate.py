@@ -25,6 +25,7 @@ CLASSES = ("left", "right")
 METHODS = {
     "no_selection",
     "reference_only",
+    "no_selection_upweighted",
     "random",
     "el2n",
     "cosine",
