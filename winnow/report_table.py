@@ -9,6 +9,8 @@ from rich.table import Table
 from winnow.resources import JsonObject
 
 HEADINGS = ("method", "accuracy", "95 % interval", "kept")
+REFERENCE_HEADING = "reference"
+_NOT_COUNTED_MORE = "× 1"
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,13 @@ class TableRow:
     accuracy: str
     interval: str
     kept: str
+    reference: str = _NOT_COUNTED_MORE
+    """How often a reference sample counts beside the mean sample of the pool."""
+
+    def cells(self, *, has_reference: bool) -> tuple[str, ...]:
+        """Returns the texts of the line, with the reference's own where the table shows it."""
+        cells = (self.method, self.accuracy, self.interval, self.kept)
+        return (*cells, self.reference) if has_reference else cells
 
 
 def table_rows(report: JsonObject) -> list[TableRow]:
@@ -29,33 +38,69 @@ def table_rows(report: JsonObject) -> list[TableRow]:
             accuracy=_percent(row.get("accuracy_mean")),
             interval=_interval(row.get("accuracy_ci95")),
             kept="-" if row.get("kept") is None else str(row["kept"]),
+            reference=f"× {_times(row)}",
         )
         for row in report.get("rows", [])
     ]
 
 
 def console_table(rows: Sequence[TableRow], *, recommended: str | None) -> Table:
-    """Returns the table for a terminal, the recommended method in bold."""
+    """Returns the table for a terminal, the recommended method in bold.
+
+    With all its columns it fits into the 80 of a small terminal.
+    """
+    has_reference = _counts_reference_more(rows)
     table = Table(box=box.SIMPLE)
-    table.add_column(HEADINGS[0])
-    for heading in HEADINGS[1:]:
-        table.add_column(heading, justify="right")
+    for number, heading in enumerate(_headings(has_reference=has_reference)):
+        table.add_column(heading, justify="right" if number else "left")
     for row in rows:
         style = "bold" if row.method == recommended else ""
-        table.add_row(row.method, row.accuracy, row.interval, row.kept, style=style)
+        table.add_row(*row.cells(has_reference=has_reference), style=style)
     return table
 
 
 def markdown_table(rows: Sequence[TableRow]) -> str:
     """Returns the table in Markdown."""
-    lines = [f"| {' | '.join(HEADINGS)} |", "|---|---:|---:|---:|"]
-    lines += [f"| {row.method} | {row.accuracy} | {row.interval} | {row.kept} |" for row in rows]
+    has_reference = _counts_reference_more(rows)
+    headings = _headings(has_reference=has_reference)
+    lines = [_markdown_line(headings), "|---" + "|---:" * (len(headings) - 1) + "|"]
+    lines += [_markdown_line(row.cells(has_reference=has_reference)) for row in rows]
     return "\n".join(lines)
 
 
 def measured_on(report: JsonObject) -> str:
     """Returns the line that says by which samples the accuracies were measured."""
     return f"Measured by: {report.get('measured_on', '-')}"
+
+
+def reference_line(report: JsonObject) -> str | None:
+    """Returns what to do with the reference set beside the weights; None where that is nothing."""
+    times = _times(report)
+    if times == "1":
+        return None
+    return (
+        f"Count each reference sample {times} times as much as the mean pool sample "
+        "when you train with these weights."
+    )
+
+
+def _headings(*, has_reference: bool) -> tuple[str, ...]:
+    return (*HEADINGS, REFERENCE_HEADING) if has_reference else HEADINGS
+
+
+def _counts_reference_more(rows: Sequence[TableRow]) -> bool:
+    return any(row.reference != _NOT_COUNTED_MORE for row in rows)
+
+
+def _markdown_line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _times(counted: JsonObject) -> str:
+    """Returns the reference weight of a report or a row in three digits, 1 where it has none."""
+    rounded = float(f"{counted.get('reference_weight', 1.0):.3g}")
+    # Rounding alone would write 5000 as 5e+03.
+    return f"{rounded:g}"
 
 
 def _percent(value: float | None) -> str:

@@ -26,6 +26,12 @@ _SEED_BYTES = 7
 def load_weights(source: WeightSource, *, sample_ids: Sequence[str] | None = None) -> Tensor:
     """Returns the weight of every sample: [sample], float32, not negative, mean 1 over the pool.
 
+    Beside them a reference sample counts as often as the job's report says:
+
+        both = ConcatDataset([pool, reference])
+        counts = torch.full((len(reference),), job.report()["reference_weight"])
+        sampler = WeightedSampler(torch.cat([load_weights(job), counts]))
+
     Args:
         source: manifest.parquet, kept.parquet, a table of either, or a finished job.
         sample_ids: The samples in the order in which the training set has them; without them the

@@ -1,9 +1,11 @@
 """The command line tells an error in one line and by its exit code."""
 
+import io
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from rich.console import Console
 
 from winnow.cli import run
 from winnow.commands.options import parse_settings
@@ -11,7 +13,7 @@ from winnow.commands.score import parse_dataset
 from winnow.commands.select import choose_rule
 from winnow.errors import ApiError, InputError, PortInUseError, Problem
 from winnow.exit_codes import ExitCode, exit_code_of
-from winnow.report_table import markdown_table, table_rows
+from winnow.report_table import console_table, markdown_table, reference_line, table_rows
 from winnow.resources import Suggested, Threshold, TopCount, TopFraction
 
 
@@ -100,6 +102,11 @@ def test_options_of_select_name_one_rule() -> None:
             rule(**wrong)
 
 
+def row_of(method: str, **more: object) -> dict[str, object]:
+    interval = {"accuracy_mean": 1.0, "accuracy_ci95": [1.0, 1.0]}
+    return {"method": method, **interval, "kept": 20_000, **more}
+
+
 def test_table_has_a_row_for_each_method_and_a_dash_for_what_is_missing() -> None:
     report = {
         "rows": [
@@ -116,3 +123,31 @@ def test_table_has_a_row_for_each_method_and_a_dash_for_what_is_missing() -> Non
         "| random | 81.2 % | 80.0 % to 82.5 % | 1500 |",
         "| no_selection | - | - | - |",
     ]
+
+
+def test_table_shows_the_reference_weight_where_a_row_has_one_and_fits_into_80_columns() -> None:
+    rows = [
+        row_of("meta_weight_net_weighted", reference_weight=1.0),
+        row_of("no_selection_upweighted", reference_weight=30.0),
+        row_of("winnow_weighted", reference_weight=5000.01),
+    ]
+    shown = io.StringIO()
+    table = table_rows({"rows": rows})
+    Console(width=80, file=shown).print(console_table(table, recommended=None))
+    lines = [line.split() for line in shown.getvalue().splitlines() if "100.0 %" in line]
+    assert [line[-2:] for line in lines] == [["×", "1"], ["×", "30"], ["×", "5000"]]
+    assert markdown_table(table).splitlines()[-1].endswith("| 20000 | × 5000 |")
+
+    plain = table_rows({"rows": [rows[0], row_of("made_before_there_were_any")]})
+    assert "×" not in markdown_table(plain)
+    assert "reference" not in markdown_table(plain)
+
+
+def test_line_below_the_table_says_how_much_reference_samples_count_where_it_is_not_once() -> None:
+    assert reference_line({"reference_weight": 1.0}) is None
+    # That of a job of a selector.
+    assert reference_line({"rows": []}) is None
+    assert reference_line({"reference_weight": 10.0}) == (
+        "Count each reference sample 10 times as much as the mean pool sample when you train with "
+        "these weights."
+    )

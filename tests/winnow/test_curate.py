@@ -58,7 +58,7 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="winnow-test-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        write_embeddings(folder / "synthetic.npz", per_class=60, seed=0, noise_share=0.3)
+        write_embeddings(folder / "synthetic.npz", per_class=60, seed=0, noise_share=0.85)
         write_embeddings(folder / "reference.npz", per_class=8, seed=1)
         write_embeddings(folder / "test.npz", per_class=40, seed=2)
         yield folder
@@ -122,6 +122,11 @@ def test_one_command_leaves_results_and_nothing_else(folder: Path, said: str) ->
     assert said.endswith("Open the service with: winnow up --data stack\n")
 
     readme = (out / "README.md").read_text()
+    # Most of the pool contradicts the few references, which are to count more therefore.
+    assert report["reference_weight"] > 1
+    counting = f"Count each reference sample {report['reference_weight']:g} times as much as"
+    assert counting in said
+    assert counting in readme
     assert "config_name: weighted" in readme
     assert "data_files: kept.parquet" in readme
 

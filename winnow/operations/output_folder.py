@@ -13,7 +13,7 @@ from winnow.operations.results import (
     get_report,
     get_traces,
 )
-from winnow.report_table import markdown_table, measured_on, table_rows
+from winnow.report_table import markdown_table, measured_on, reference_line, table_rows
 from winnow.resources import Job, JsonObject
 from winnow.transport import Transport
 
@@ -107,7 +107,6 @@ async def write_results(
 
 
 def _readme(job: Job, out: Path, report: JsonObject) -> str:
-    rows = table_rows(report)
     return _README.format(
         manifest=MANIFEST,
         kept=KEPT,
@@ -120,8 +119,16 @@ def _readme(job: Job, out: Path, report: JsonObject) -> str:
         method=job.method,
         seed=job.seed,
         folder=json.dumps(str(out)),
-        table=f"\n{markdown_table(rows)}\n\n{measured_on(report)}\n" if rows else "",
+        table=_table(report),
     )
+
+
+def _table(report: JsonObject) -> str:
+    rows = table_rows(report)
+    if not rows:
+        return ""
+    parts = [markdown_table(rows), measured_on(report), reference_line(report)]
+    return "".join(f"\n{part}\n" for part in parts if part)
 
 
 def _how(job: Job) -> str:
