@@ -46,6 +46,9 @@ export const shownScore = (score: number): string =>
 export const briefScore = (score: number): string =>
   score > 0 && score < 0.0005 ? "≈ 0" : score.toFixed(3);
 
+/** A factor in three digits, without zeros at its end: `30`, `33.3`. */
+export const factor = (value: number): string => String(Number(value.toPrecision(3)));
+
 /** `mts_selected` becomes `MTS selected`. */
 export function spelled(name: string): string {
   const words = name.replaceAll("_", " ");
@@ -53,6 +56,7 @@ export function spelled(name: string): string {
     .replace(/\bmts\b/g, "MTS")
     .replace(/\bel2n\b/g, "EL2N")
     .replace(/\bknn shapley\b/g, "KNN-Shapley")
+    .replace(/\bno selection upweighted\b/g, "no selection, reference upweighted")
     .replace(/\bgsnr\b/g, "GSNR");
   return known.charAt(0).toUpperCase() + known.slice(1);
 }

@@ -4,8 +4,10 @@ import { useQuery } from "@tanstack/react-query";
 import type { Job } from "../api/client";
 import { reportQuery } from "../api/queries";
 import { Answer } from "../feedback/Answer";
-import { counted, percent, spelled, whole } from "../format/words";
-import { type ReportRow, reportOf } from "./report";
+import { counted, factor, percent, spelled, whole } from "../format/words";
+import { type Report, type ReportRow, reportOf } from "./report";
+
+type Shown = Pick<Report, "rows" | "recommendation" | "measuredOn">;
 
 /** Accuracy of the same classifier before and after, by method, with intervals. */
 export function ReportPanel({ job }: { job: Job }) {
@@ -32,11 +34,12 @@ export function ReportPanel({ job }: { job: Job }) {
   );
 }
 
-export function ReportTable(props: { rows: ReportRow[]; recommendation: string | null; measuredOn: string | null }) {
+export function ReportTable(props: Shown) {
   const lows = props.rows.map((row) => row.accuracy_ci95[0]);
   const highs = props.rows.map((row) => row.accuracy_ci95[1]);
   const from = Math.max(0, Math.min(...lows) - 0.02);
   const to = Math.min(1, Math.max(...highs) + 0.02);
+  const usualWeight = usualReferenceWeight(props.rows);
   const place = (value: number) => `${(100 * (value - from)) / (to - from)}%`;
   return (
     <>
@@ -66,6 +69,11 @@ export function ReportTable(props: { rows: ReportRow[]; recommendation: string |
                     <Badge size="sm" variant="light" color="teal" c="var(--mantine-color-text)">
                       recommended
                     </Badge>
+                  )}
+                  {referenceWeight(row) !== usualWeight && (
+                    <Text size="xs" c="dimmed">
+                      reference × {referenceWeight(row)}
+                    </Text>
                   )}
                 </Table.Td>
                 <Table.Td ta="right" className="numbers" fw={row.method === props.recommendation ? 700 : 400}>
@@ -97,19 +105,45 @@ export function ReportTable(props: { rows: ReportRow[]; recommendation: string |
       <Text size="xs" c="dimmed" mt="xs">
         The same classifier each time, trained on what the method leaves of the pool together with
         the reference set: weighted rows use every sample by its weight, selected ones the suggested
-        cut alone. {counted(props.rows[0]?.seeds ?? 0, "paired seed")}
+        cut alone. {referenceNote(props.rows)} {counted(props.rows[0]?.seeds ?? 0, "paired seed")}
         {props.measuredOn ? `, measured on the ${props.measuredOn}` : ""}.
       </Text>
     </>
   );
 }
 
-function verdict({ rows, recommendation }: { rows: ReportRow[]; recommendation: string | null }): string {
-  const before = rows.find((row) => row.method === "no_selection");
-  const after = rows.find((row) => row.method === recommendation);
+/** How often a reference sample counts in a row, in the digits that are shown. */
+const referenceWeight = (row: ReportRow): string => factor(row.reference_weight ?? 1);
+
+const rowOf = (rows: ReportRow[], method: string | null): ReportRow | undefined =>
+  rows.find((row) => row.method === method);
+
+/** That of the rows which do not choose it: more than 1 where a part stands for a large pool. */
+function usualReferenceWeight(rows: ReportRow[]): string {
+  const before = rowOf(rows, "no_selection");
+  return before ? referenceWeight(before) : "1";
+}
+
+function referenceNote(rows: ReportRow[]): string {
+  const usual = usualReferenceWeight(rows);
+  const much = usual === "1" ? "as much" : `${usual} times as much`;
+  const rest = rows.some((row) => referenceWeight(row) !== usual)
+    ? ", or as many times as much as stands beside the row"
+    : "";
+  return `A reference sample counts ${much} as the mean sample of the pool${rest}.`;
+}
+
+function verdict({ rows, recommendation }: Shown): string {
+  const before = rowOf(rows, "no_selection");
+  const after = rowOf(rows, recommendation);
   if (!before || !after || before === after) {
     return "On this data curation did not beat training on everything.";
   }
   const gain = after.accuracy_mean - before.accuracy_mean;
-  return `${spelled(after.method)} reaches ${percent(after.accuracy_mean)}, against ${percent(before.accuracy_mean)} on everything (${gain >= 0 ? "+" : ""}${(100 * gain).toFixed(1)} points).`;
+  const reached = `reaches ${percent(after.accuracy_mean)}, against ${percent(before.accuracy_mean)} on everything`;
+  const points = `(${gain >= 0 ? "+" : ""}${(100 * gain).toFixed(1)} points)`;
+  if (after.method === "no_selection_upweighted") {
+    return `Training on everything with each reference sample counted ${referenceWeight(after)} times ${reached} alike ${points}; no selection measurably beat that.`;
+  }
+  return `${spelled(after.method)} ${reached} ${points}.`;
 }

@@ -3,7 +3,9 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { addressOf, type Job } from "../api/client";
-import { datasetQuery } from "../api/queries";
+import { datasetQuery, reportQuery } from "../api/queries";
+import { factor } from "../format/words";
+import { reportOf } from "./report";
 
 /** The file that a training script reads, and the lines that make this cut of it or take weights. */
 export function TrainingLines({ job, threshold }: { job: Job; threshold: number }) {
@@ -14,12 +16,17 @@ export function TrainingLines({ job, threshold }: { job: Job; threshold: number 
   const loaded = `load_dataset("${format}", data_files="${file}", split="train")`;
   // Beside images the classes are names; networks are trained on numbers.
   const encoded = hasImages ? `${loaded}.class_encode_column("label")` : loaded;
+  const referenceWeight = useReferenceWeight(job);
+  const joinsReference = isWeighted && referenceWeight !== "1";
   const lines = [
+    ...(joinsReference ? ["import torch"] : []),
     "from datasets import load_dataset",
     `ds = ${encoded}`,
-    isWeighted
-      ? 'sampler = torch.utils.data.WeightedRandomSampler(ds["weight"], len(ds))'
-      : `ds = ds.filter(lambda score: score >= ${threshold}, input_columns="score")`,
+    ...(joinsReference
+      ? joinedLines(referenceWeight)
+      : isWeighted
+        ? ['sampler = torch.utils.data.WeightedRandomSampler(ds["weight"], len(ds))']
+        : [`ds = ds.filter(lambda score: score >= ${threshold}, input_columns="score")`]),
   ].join("\n");
   return (
     <div>
@@ -37,6 +44,12 @@ export function TrainingLines({ job, threshold }: { job: Job; threshold: number 
           </Anchor>
           : every sample with its score and weight{hasImages && ", images included"}.
         </li>
+        {joinsReference && (
+          <li>
+            Load your reference set as <Code>reference</Code>, with the columns and class numbers of{" "}
+            <Code>ds</Code>: beside these weights each of its samples counts {referenceWeight} times.
+          </li>
+        )}
         <li>
           <Code>pip install datasets{hasImages && " pillow"}</Code>, and paste into your training
           script:
@@ -66,6 +79,19 @@ export function TrainingLines({ job, threshold }: { job: Job; threshold: number 
       </Group>
     </div>
   );
+}
+
+/** The pool by its weights, joined with the reference set. */
+const joinedLines = (referenceWeight: string): string[] => [
+  `weights = [*ds["weight"], *[${referenceWeight}] * len(reference)]`,
+  "ds = torch.utils.data.ConcatDataset([ds, reference])",
+  "sampler = torch.utils.data.WeightedRandomSampler(weights, len(ds))",
+];
+
+/** How often a reference sample counts beside the job's weights, in the digits that are shown. */
+function useReferenceWeight(job: Job): string {
+  const report = useQuery(reportQuery(job.id)).data;
+  return report ? factor(reportOf(report).referenceWeight) : "1";
 }
 
 /** Whether the pool of a job holds images, which then can be downloaded too. */

@@ -6,10 +6,14 @@ export interface ReportRow {
   accuracy_ci95: [number, number];
   seeds: number;
   kept: number;
+  /** How often a reference sample counts beside the mean sample of the pool; older reports lack it. */
+  reference_weight?: number;
 }
 
 export interface Report {
   rows: ReportRow[];
+  /** The same for the weights that the job has written. */
+  referenceWeight: number;
   recommendation: string | null;
   measuredOn: string | null;
 }
@@ -18,6 +22,7 @@ export function reportOf(raw: Record<string, unknown>): Report {
   const rows = Array.isArray(raw.rows) ? (raw.rows as ReportRow[]) : [];
   return {
     rows: rows.filter((row) => Number.isFinite(row.accuracy_mean) && Array.isArray(row.accuracy_ci95)),
+    referenceWeight: typeof raw.reference_weight === "number" ? raw.reference_weight : 1,
     recommendation: typeof raw.recommendation === "string" ? raw.recommendation : null,
     measuredOn: typeof raw.measured_on === "string" ? raw.measured_on : null,
   };
