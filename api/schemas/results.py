@@ -10,15 +10,17 @@ from api.schemas.fields import Page, ResponseModel
 _EXAMPLE_REPORT: dict[str, Any] = {
     "rows": [
         {
-            "method": "mts_weighted",
+            "method": "winnow_weighted",
             "accuracy_mean": 0.9,
             "accuracy_ci95": [0.88, 0.92],
             "seeds": 5,
             "kept": 3000,
             "steps": 400,
+            "reference_weight": 10.0,
         }
     ],
-    "recommendation": "mts_weighted",
+    "recommendation": "winnow_weighted",
+    "reference_weight": 10.0,
     "critical_batch_size": {"value": 96.0, "ci95": [64.0, 128.0]},
     "config": {"steps": 400},
     "suggested_cut": {"kind": "top_fraction", "fraction": 0.5},
@@ -61,7 +63,8 @@ class TracesView(ResponseModel):
 class ReportView(RootModel[dict[str, JsonValue]]):
     """Accuracy before and after curation, and the settings that gave it.
 
-    Its keys are the training pipeline's; `rows` holds one entry a method.
+    Its keys are the training pipeline's; `rows` holds one entry a method, and `reference_weight`
+    says how often a reference sample counts beside the weights of the pool.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE_REPORT]})
