@@ -1,5 +1,6 @@
 """In a real browser: how much reference samples count is told, and the training lines heed it."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -43,7 +44,10 @@ def address(service: SharedService) -> StackAddress:
 
 @pytest.fixture(scope="module")
 def job(address: StackAddress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FinishedJob]:
-    """A job on a pool that contradicts its references, which have to count more therefore."""
+    """A job on a pool that contradicts its references, which have to count more therefore.
+
+    Beside it the workspace holds one without a table, to compare it with.
+    """
     folder = tmp_path_factory.mktemp("embeddings")
     with Client(address.server, address.api_key) as client:
         ids = {}
@@ -62,6 +66,8 @@ def job(address: StackAddress, tmp_path_factory: pytest.TempPathFactory) -> Iter
             config=dict(QUICK),
         )
         ended = client.wait_for_job(client.create_job(request).id)
+        untold = dataclasses.replace(request, config={**QUICK, "evaluate": False})
+        client.wait_for_job(client.create_job(untold).id)
         yield client.finished_job(ended.id)
 
 
@@ -192,6 +198,13 @@ def test_weights_of_a_large_pool_are_those_of_the_whole(page: Page, job: Finishe
     usual = panel.get_by_role("row").filter(has_text="Reference only")
     expect(usual).not_to_contain_text("×")
     expect(panel).to_contain_text("counts 3.33 times as much as the mean sample of the pool, or as")
+
+
+def test_comparison_says_it_too(page: Page, job: FinishedJob, weight: str) -> None:
+    page.goto(f"/compare?a={job.id}")
+    rows = page.get_by_role("region", name="Accuracy of both jobs").get_by_role("row")
+    expect(rows.filter(has_text="Winnow weighted")).to_contain_text(f"reference × {weight}")
+    expect(rows.filter(has_text="Winnow selected")).not_to_contain_text("×")
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed; run: make web-check")

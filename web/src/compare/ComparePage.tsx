@@ -11,7 +11,7 @@ import { Notice } from "../feedback/Notice";
 import { Waiting } from "../feedback/Waiting";
 import { moment, percent, spelled, whole } from "../format/words";
 import { useDatasetNames } from "../jobs/useDatasetNames";
-import { type Report, reportOf } from "../results/report";
+import { type Report, referenceMark, reportOf, rowOf } from "../results/report";
 import { usePageTitle } from "../shell/usePageTitle";
 import { Agreement } from "./Agreement";
 import { describe, groupsOf, newestPair, newestPartner, sharedBy } from "./pairs";
@@ -206,7 +206,8 @@ function ReportColumns({ reports }: { reports: [Report, Report] }) {
             <Table.Tr key={method}>
               <Table.Td>{spelled(method)}</Table.Td>
               {reports.map((report, side) => {
-                const row = report.rows.find((item) => item.method === method);
+                const row = rowOf(report.rows, method);
+                const mark = row && referenceMark(row, report.rows);
                 return (
                   <Table.Td key={side} className="numbers">
                     {row ? (
@@ -214,6 +215,7 @@ function ReportColumns({ reports }: { reports: [Report, Report] }) {
                         <b>{percent(row.accuracy_mean)}</b>{" "}
                         <Text span size="xs" c="dimmed">
                           {percent(row.accuracy_ci95[0])} to {percent(row.accuracy_ci95[1])}
+                          {mark && `, ${mark}`}
                         </Text>
                       </>
                     ) : (

@@ -4,8 +4,16 @@ import { useQuery } from "@tanstack/react-query";
 import type { Job } from "../api/client";
 import { reportQuery } from "../api/queries";
 import { Answer } from "../feedback/Answer";
-import { counted, factor, percent, spelled, whole } from "../format/words";
-import { type Report, type ReportRow, reportOf } from "./report";
+import { counted, percent, spelled, whole } from "../format/words";
+import {
+  type Report,
+  type ReportRow,
+  referenceMark,
+  referenceWeight,
+  reportOf,
+  rowOf,
+  usualReferenceWeight,
+} from "./report";
 
 type Shown = Pick<Report, "rows" | "recommendation" | "measuredOn">;
 
@@ -39,7 +47,6 @@ export function ReportTable(props: Shown) {
   const highs = props.rows.map((row) => row.accuracy_ci95[1]);
   const from = Math.max(0, Math.min(...lows) - 0.02);
   const to = Math.min(1, Math.max(...highs) + 0.02);
-  const usualWeight = usualReferenceWeight(props.rows);
   const place = (value: number) => `${(100 * (value - from)) / (to - from)}%`;
   return (
     <>
@@ -70,9 +77,9 @@ export function ReportTable(props: Shown) {
                       recommended
                     </Badge>
                   )}
-                  {referenceWeight(row) !== usualWeight && (
+                  {referenceMark(row, props.rows) && (
                     <Text size="xs" c="dimmed">
-                      reference × {referenceWeight(row)}
+                      {referenceMark(row, props.rows)}
                     </Text>
                   )}
                 </Table.Td>
@@ -112,22 +119,10 @@ export function ReportTable(props: Shown) {
   );
 }
 
-/** How often a reference sample counts in a row, in the digits that are shown. */
-const referenceWeight = (row: ReportRow): string => factor(row.reference_weight ?? 1);
-
-const rowOf = (rows: ReportRow[], method: string | null): ReportRow | undefined =>
-  rows.find((row) => row.method === method);
-
-/** That of the rows which do not choose it: more than 1 where a part stands for a large pool. */
-function usualReferenceWeight(rows: ReportRow[]): string {
-  const before = rowOf(rows, "no_selection");
-  return before ? referenceWeight(before) : "1";
-}
-
 function referenceNote(rows: ReportRow[]): string {
   const usual = usualReferenceWeight(rows);
   const much = usual === "1" ? "as much" : `${usual} times as much`;
-  const rest = rows.some((row) => referenceWeight(row) !== usual)
+  const rest = rows.some((row) => referenceMark(row, rows))
     ? ", or as many times as much as stands beside the row"
     : "";
   return `A reference sample counts ${much} as the mean sample of the pool${rest}.`;

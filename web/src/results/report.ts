@@ -1,4 +1,5 @@
 /** The before-and-after table out of a job's report, whose keys are the pipeline's own. */
+import { factor } from "../format/words";
 
 export interface ReportRow {
   method: string;
@@ -26,4 +27,22 @@ export function reportOf(raw: Record<string, unknown>): Report {
     recommendation: typeof raw.recommendation === "string" ? raw.recommendation : null,
     measuredOn: typeof raw.measured_on === "string" ? raw.measured_on : null,
   };
+}
+
+export const rowOf = (rows: ReportRow[], method: string | null): ReportRow | undefined =>
+  rows.find((row) => row.method === method);
+
+/** How often a reference sample counts in a row, in the digits that are shown. */
+export const referenceWeight = (row: ReportRow): string => factor(row.reference_weight ?? 1);
+
+/** That of the rows which do not choose it: more than 1 where a part stands for a large pool. */
+export function usualReferenceWeight(rows: ReportRow[]): string {
+  const before = rowOf(rows, "no_selection");
+  return before ? referenceWeight(before) : "1";
+}
+
+/** What stands beside a row in which a reference sample counts otherwise than in most. */
+export function referenceMark(row: ReportRow, rows: ReportRow[]): string | null {
+  const weight = referenceWeight(row);
+  return weight === usualReferenceWeight(rows) ? null : `reference × ${weight}`;
 }
