@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -187,6 +188,24 @@ def test_verdict_for_the_reference_counted_more_is_no_selection(
     expect(panel).not_to_contain_text("did not beat")
     recommended = panel.get_by_role("row").filter(has_text="recommended")
     expect(recommended).to_contain_text(UPWEIGHTED)
+
+
+def test_verdict_tells_what_the_reference_set_brings_without_a_selection(
+    page: Page, job: FinishedJob
+) -> None:
+    report = job.report()
+    rows = [
+        row | {"reference_weight": 1.0} if row["method"] == "winnow_selected" else row
+        for row in report["rows"]
+    ]
+    panel = open_with_report(page, job, rows=rows, recommendation="winnow_weighted")
+    told = re.compile(r"Counting the reference set more brings \d+\.\d % without a selection\.")
+    expect(panel).to_contain_text(told)
+    page.unroute_all()
+    # A row in which the reference set counts as in the first owes it nothing.
+    panel = open_with_report(page, job, rows=rows, recommendation="winnow_selected")
+    expect(panel).to_contain_text("Winnow selected reaches")
+    expect(panel).not_to_contain_text("without a selection")
 
 
 def test_weights_of_a_large_pool_are_those_of_the_whole(page: Page, job: FinishedJob) -> None:

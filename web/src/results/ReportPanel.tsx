@@ -140,5 +140,11 @@ function verdict({ rows, recommendation }: Shown): string {
   if (after.method === "no_selection_upweighted") {
     return `Training on everything with each reference sample counted ${referenceWeight(after)} times ${reached} alike ${points}; no selection measurably beat that.`;
   }
-  return `${spelled(after.method)} ${reached} ${points}.`;
+  // What counting the reference set more brings by itself is no merit of the selection.
+  const control = rowOf(rows, "no_selection_upweighted");
+  const counted =
+    control && referenceWeight(after) !== referenceWeight(before)
+      ? ` Counting the reference set more brings ${percent(control.accuracy_mean)} without a selection.`
+      : "";
+  return `${spelled(after.method)} ${reached} ${points}.${counted}`;
 }
