@@ -74,8 +74,10 @@ def main() -> None:
                 )
                 found.append({**place, **measured})
                 print(_line(found[-1]), file=sys.stderr, flush=True)
-                arguments.output.parent.mkdir(parents=True, exist_ok=True)
-                arguments.output.write_text(json.dumps(summarise(found), indent=2) + "\n")
+                write(arguments.output, found)
+    # What was kept is put together even where nothing new was measured.
+    if found:
+        write(arguments.output, found)
     print_shares(found)
     print_table(found)
     if against := against_baselines(found):
@@ -172,6 +174,12 @@ def summarise(found: Sequence[Measured]) -> Measured:
         "against_baselines": against_baselines(found),
         "probes": list(found),
     }
+
+
+def write(path: Path, found: Sequence[Measured]) -> None:
+    """Write all measurements and their summary to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(summarise(found), indent=2) + "\n")
 
 
 def print_shares(found: Sequence[Measured]) -> None:
