@@ -148,9 +148,14 @@ class Measurements:
         }
 
     def restore(self, captured: Mapping[str, Tensor]) -> None:
-        """Set all measurements to captured ones."""
-        self.validation[...] = captured["validation"].numpy()
-        self.accuracy[...] = captured["accuracy"].numpy()
+        """Set all measurements to captured ones.
+
+        Those of another table, such as an earlier version had, fit no row: all is measured again.
+        """
+        validation, accuracy = captured["validation"].numpy(), captured["accuracy"].numpy()
+        if (validation.shape, accuracy.shape) == (self.validation.shape, self.accuracy.shape):
+            self.validation[...] = validation
+            self.accuracy[...] = accuracy
 
 
 @dataclass(frozen=True)

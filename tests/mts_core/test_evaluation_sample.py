@@ -7,15 +7,15 @@ from curation_problems import QUICK, make_data, make_images
 
 from mts_core.curation_data import CurationData
 from mts_core.evaluation_sample import start_evaluation
-from mts_core.evaluation_stage import LearnedScores
+from mts_core.evaluation_stage import EvaluationStage, LearnedScores
 from mts_core.settings_resolution import resolve_settings
 from mts_core.stages import EncodeStage, FeatureStage, RunContext, classifier_sets
 
 Report = dict[str, Any]  # Any: a JSON object.
 
 
-def _report(data: CurationData, *, limit: int) -> Report:
-    """Return the report on scores that rise with the position in the pool."""
+def _stage(data: CurationData, *, limit: int) -> EvaluationStage:
+    """Return the stage that measures scores which rise with the position in the pool."""
     context = RunContext(data, resolve_settings(QUICK, data), 0, torch.device("cpu"))
     encode = EncodeStage(context, None, {})
     for _ in encode.advance():
@@ -26,7 +26,12 @@ def _report(data: CurationData, *, limit: int) -> Report:
         pass
     scores = np.linspace(0.1, 1.0, len(data.pool_labels), dtype=np.float32)
     learned = LearnedScores(features.table, features.is_unlearned, scores, {}, {})
-    stage = start_evaluation(context, encode.encoding, sets, learned, limit=limit)
+    return start_evaluation(context, encode.encoding, sets, learned, limit=limit)
+
+
+def _report(data: CurationData, *, limit: int) -> Report:
+    """Return the report of a stage that is run to its end."""
+    stage = _stage(data, limit=limit)
     for _ in stage.advance():
         pass
     return stage.report()
@@ -54,6 +59,26 @@ def test_reference_weights_keep_the_shares_of_the_draws_in_the_whole_pool(report
 
 def test_the_sample_is_the_same_for_the_same_seed(report: Report) -> None:
     assert _report(make_data()[0], limit=60) == report
+
+
+def test_measurements_of_an_earlier_versions_table_are_made_again(report: Report) -> None:
+    whole = _stage(make_data()[0], limit=60)
+    for _ in whole.advance():
+        pass
+    captured = whole.capture()
+    earlier = {
+        name: value[:-1] if name.startswith("all.") else value for name, value in captured.items()
+    }
+    resumed = _stage(make_data()[0], limit=60)
+    resumed.restore(earlier)
+    assert np.isnan(resumed.capture()["all.accuracy"].numpy()).all()
+    for _ in resumed.advance():
+        pass
+    assert resumed.report() == report
+    # Those of the same table are kept.
+    kept = _stage(make_data()[0], limit=60)
+    kept.restore(captured)
+    assert kept.report() == report
 
 
 def test_images_up_to_the_limit_are_evaluated_whole() -> None:
