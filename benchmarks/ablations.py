@@ -2,8 +2,8 @@
 
 Every run of a seed shares the draws, the encoding and the features, and is judged as in quality.py;
 only the rows of weights are judged, with reference samples as heavy as the mean pool sample, beside
-that of no selection. Prints a table and, as its last
-line, one JSON object, which it also writes to benchmarks/results/ablations.json after every seed.
+that of no selection. Prints a table and, as its last line, one JSON object, which it also writes to
+benchmarks/results/ablations.json after every seed.
 """
 
 import argparse
