@@ -31,7 +31,9 @@ def service() -> Iterator[SharedService]:
     with Stack(StackOptions(data=DataFolder(folder / "data"))) as stack:
         address = stack.start()
         assert stack.database_url is not None
-        yield SharedService(address.server, create_database_engine(stack.database_url))
+        engine = create_database_engine(stack.database_url)
+        yield SharedService(address.server, engine)
+        engine.dispose()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,6 +1,9 @@
 """What a person does in the dashboard, in the words of the page."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -46,6 +49,21 @@ def counts(page: Page) -> tuple[int, int]:
     text = page.get_by_test_id("counts").inner_text()
     kept, dropped = re.search(r"([\d,]+) kept\s+([\d,]+) dropped", text).groups()  # type: ignore[union-attr]
     return int(kept.replace(",", "")), int(dropped.replace(",", ""))
+
+
+def run_script(script: str, folder: Path) -> str:
+    """Run lines of the page where a script of one's own would be, and return what they print."""
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env={**os.environ, "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert told.returncode == 0, told.stderr
+    return told.stdout
 
 
 def serious_faults(page: Page) -> list[str]:

@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 from shared_service import SharedService
-from steps import AXE, serious_faults, wait_for_results
+from steps import AXE, run_script, serious_faults, wait_for_results
 
 from winnow import Client, DatasetRequest, JobRequest, Role
 from winnow.data_folder import StackAddress
@@ -148,17 +145,7 @@ def test_lines_join_the_reference_set_at_its_weight(
             f"print(len(drawn), sum(i >= {POOL} for i in drawn) / len(drawn))",
         ]
     )
-    told = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env={**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert told.returncode == 0, told.stderr
-    drawn, share = told.stdout.split()
+    drawn, share = run_script(script, tmp_path).split()
     assert int(drawn) == passes * (POOL + REFERENCE)
     counted = float(weight) * REFERENCE
     # Of 6800 draws the share scatters by less than 0.0061.

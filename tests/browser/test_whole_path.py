@@ -1,17 +1,14 @@
 """In a real browser: upload, watch, threshold, gallery, why, cut and download."""
 
 import csv
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Page, expect
-from steps import AXE, counts, serious_faults, start_job, upload, wait_for_results
+from steps import AXE, counts, run_script, serious_faults, start_job, upload, wait_for_results
 
 MARKUP = "<img src=x onerror='document.title=\"struck\"'><script>document.title='struck'</script>"
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -54,17 +51,7 @@ def test_digits_from_upload_to_manifest(page: Page, tmp_path: Path) -> None:
     download.value.save_as(tmp_path / download.value.suggested_filename)
     script = page.get_by_test_id("snippet").inner_text()
     script += "\nprint(len(ds), ds[0]['image'].size, ds.features['label'].num_classes)"
-    environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
-    told = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=240,
-    )
-    assert told.stdout.strip() == f"{kept} (28, 28) 10"
+    assert run_script(script, tmp_path).strip() == f"{kept} (28, 28) 10"
 
     page.get_by_label("Keep this cut under a name").fill("halfway")
     page.get_by_role("button", name="Save cut").click()
@@ -100,10 +87,15 @@ def write_texts(folder: Path) -> tuple[Path, Path]:
 
 def test_texts_by_keyboard_alone(page: Page, tmp_path: Path) -> None:
     pool, reference = write_texts(tmp_path)
+    numbers = tmp_path / "of another kind.csv"
+    numbers.write_text("size,label\n1,small\n2,large\n", encoding="utf-8")
     upload(page, "synthetic", pool)
     upload(page, "reference", reference)
+    upload(page, "test", numbers)
     page.goto("/jobs/new")
     page.get_by_label("Steps", exact=False).first.wait_for()
+    # A test set of another kind is not chosen beside them.
+    expect(page.get_by_role("combobox", name="Test set")).to_have_value("")
     page.get_by_label("Encoder", exact=False).first.fill("tfidf_svd")
     page.get_by_label("Steps", exact=False).first.fill("30")
     page.get_by_role("button", name="Estimate").focus()
