@@ -1,5 +1,6 @@
 """Predicts classes from a small labelled set, by kernel ridge regression."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,10 +12,8 @@ from scipy.special import log_softmax
 _RIDGES: Final = (1e-3, 1e-2, 1e-1, 1.0)
 _TEMPERATURES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 _FEWEST_PER_CLASS: Final = 4
-"""Samples of a class below which ridge and temperature are fixed."""
+"""Samples of a class below which the ridge is fixed and whole folds are left out."""
 _FIXED_RIDGE: Final = 1e-1
-_FIXED_TEMPERATURE: Final = 12.0
-# What is left of two or three samples of a class without one of them allows a softer statement.
 _FIXED_TEMPERATURE_WITHOUT_ONE: Final = 4.0
 
 
@@ -24,7 +23,8 @@ def leave_one_out_log_loss(
     """Return the mean log loss of each sample, predicted from the others, in nats.
 
     A radial kernel whose bandwidth is the median squared distance; ridge and temperature are those
-    of the lowest loss. Below four samples a class the search would follow noise, so both are fixed.
+    of the lowest loss. Below four samples a class, where one left out speaks against its own label,
+    both are fixed: the loss then compares vectors of the same samples, and is no estimate.
 
     Args:
         vectors: [sample, dimension] float32.
@@ -36,8 +36,73 @@ def leave_one_out_log_loss(
     Source: [hastie2009elements], equation 7.64: leave-one-out residuals in closed form.
     """
     kernel = _radial_kernel(vectors, median_squared_distance(vectors))
-    losses = _losses(kernel, labels, class_count, fixed=_FIXED_TEMPERATURE_WITHOUT_ONE)
+    is_small = _is_small(labels)
+    losses = _losses(
+        kernel,
+        labels,
+        class_count,
+        ridges=(_FIXED_RIDGE,) if is_small else _RIDGES,
+        temperatures=(_FIXED_TEMPERATURE_WITHOUT_ONE,) if is_small else _TEMPERATURES,
+    )
     return min(losses.values())
+
+
+def whole_folds(labels: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the folds that are left out as a whole, or none where samples are, one by one.
+
+    Without one of its two samples a class has half as many as any other, so that what is left
+    speaks against the sample's own label however clear the vectors are. Below four samples of some
+    class every class is therefore spread over as many folds as the smallest has samples.
+
+    Args:
+        labels: [known] int64.
+
+    Returns:
+        [known] int64, or none.
+    """
+    if not _is_small(labels):
+        return None
+    counts = np.bincount(labels)
+    count = max(2, counts[counts > 0].min())
+    folds = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        folds[members] = np.arange(len(members)) % count
+    return folds
+
+
+@dataclass(frozen=True)
+class KernelSetting:
+    """How smooth a kernel regression is and how sure.
+
+    Attributes:
+        ridge: What is added to the diagonal of the kernel.
+        temperature: Factor between a regression's output and a logit.
+    """
+
+    ridge: float
+    temperature: float
+
+
+def choose_kernel_setting(
+    vectors: NDArray[np.float32], labels: NDArray[np.int64], class_count: int
+) -> KernelSetting:
+    """Return the setting of the lowest log loss on labelled samples that are left out.
+
+    Args:
+        vectors: [known, dimension] float32.
+        labels: [known] int64.
+        class_count: Number of classes.
+
+    Cost: as `leave_one_out_log_loss`.
+    """
+    folds = whole_folds(labels)
+    kernel = _radial_kernel(vectors, median_squared_distance(vectors))
+    ridges = _RIDGES if folds is None else (_FIXED_RIDGE,)
+    losses = _losses(
+        kernel, labels, class_count, ridges=ridges, temperatures=_TEMPERATURES, folds=folds
+    )
+    return min(losses, key=lambda setting: losses[setting])
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,49 +136,56 @@ class KernelPosterior:
 
 
 def fit_kernel_posterior(
-    vectors: NDArray[np.float32], labels: NDArray[np.int64], class_count: int
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    class_count: int,
+    setting: KernelSetting | None = None,
 ) -> KernelPosterior:
-    """Return the regression whose ridge and temperature have the lowest leave-one-out log loss.
-
-    Args:
-        vectors: [sample, dimension] float32.
-        labels: [sample] int64.
-        class_count: Number of classes.
-
-    Cost: as `leave_one_out_log_loss`.
-    """
-    bandwidth = median_squared_distance(vectors)
-    kernel = _radial_kernel(vectors, bandwidth)
-    losses = _losses(kernel, labels, class_count)
-    ridge, temperature = min(losses, key=lambda setting: losses[setting])
-    targets = np.eye(class_count)[labels]
-    centre = targets.mean(axis=0)
-    coefficients = np.linalg.solve(kernel + ridge * np.eye(len(kernel)), targets - centre)
-    return KernelPosterior(vectors, coefficients, centre, bandwidth, temperature)
-
-
-def left_out_log_probabilities(
-    vectors: NDArray[np.float32], labels: NDArray[np.int64], class_count: int
-) -> NDArray[np.float64]:
-    """Return what `fit_kernel_posterior` says of each labelled sample from the others alone.
+    """Return the regression on labelled samples.
 
     Args:
         vectors: [known, dimension] float32.
         labels: [known] int64.
         class_count: Number of classes.
+        setting: Ridge and temperature; none takes those of `choose_kernel_setting`.
+
+    Cost: as `leave_one_out_log_loss`.
+    """
+    setting = setting or choose_kernel_setting(vectors, labels, class_count)
+    bandwidth = median_squared_distance(vectors)
+    kernel = _radial_kernel(vectors, bandwidth)
+    targets = np.eye(class_count)[labels]
+    centre = targets.mean(axis=0)
+    coefficients = np.linalg.solve(kernel + setting.ridge * np.eye(len(kernel)), targets - centre)
+    return KernelPosterior(vectors, coefficients, centre, bandwidth, setting.temperature)
+
+
+def left_out_log_probabilities(
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    class_count: int,
+    setting: KernelSetting | None = None,
+) -> NDArray[np.float64]:
+    """Return what `fit_kernel_posterior` says of each labelled sample without it or its fold.
+
+    Args:
+        vectors: [known, dimension] float32.
+        labels: [known] int64.
+        class_count: Number of classes.
+        setting: Ridge and temperature; none takes those of `choose_kernel_setting`.
 
     Returns:
         [known, class] float64.
 
     Cost: as `leave_one_out_log_loss`.
 
-    Source: [hastie2009elements], equation 7.64.
+    Source: [hastie2009elements], equation 7.64, where samples are left out one by one.
     """
+    setting = setting or choose_kernel_setting(vectors, labels, class_count)
     kernel = _radial_kernel(vectors, median_squared_distance(vectors))
-    losses = _losses(kernel, labels, class_count)
-    ridge, temperature = min(losses, key=lambda setting: losses[setting])
-    left_out = _left_out_predictions(kernel, np.eye(class_count)[labels], ridge)
-    log_probabilities: NDArray[np.float64] = log_softmax(temperature * left_out, axis=1)
+    targets = np.eye(class_count)[labels]
+    left_out = _left_out_predictions(kernel, targets, setting.ridge, whole_folds(labels))
+    log_probabilities: NDArray[np.float64] = log_softmax(setting.temperature * left_out, axis=1)
     return log_probabilities
 
 
@@ -137,32 +209,37 @@ def radial_kernel(
     return likeness
 
 
-def _losses(
+def _losses(  # noqa: PLR0913  # Data, and the settings to compare.
     kernel: NDArray[np.float64],
     labels: NDArray[np.int64],
     class_count: int,
     *,
-    fixed: float = _FIXED_TEMPERATURE,
-) -> dict[tuple[float, float], float]:
-    """Return the leave-one-out log loss by ridge and temperature.
+    ridges: Sequence[float],
+    temperatures: Sequence[float],
+    folds: NDArray[np.int64] | None = None,
+) -> dict[KernelSetting, float]:
+    """Return the log loss on samples that are left out, by setting.
 
     Args:
         kernel: [sample, sample].
         labels: [sample] int64.
         class_count: Number of classes.
-        fixed: Temperature where a class has too few samples to choose one.
+        ridges: Ridges to compare.
+        temperatures: Temperatures to compare.
+        folds: [sample] int64, left out as a whole; none leaves samples out one by one.
     """
     targets = np.eye(class_count)[labels]
-    counts = np.bincount(labels, minlength=class_count)
-    is_small = counts[counts > 0].min() < _FEWEST_PER_CLASS
-    ridges = (_FIXED_RIDGE,) if is_small else _RIDGES
-    temperatures = (fixed,) if is_small else _TEMPERATURES
     return {
-        (ridge, temperature): _log_loss(left_out * temperature, labels)
+        KernelSetting(ridge, temperature): _log_loss(left_out * temperature, labels)
         for ridge in ridges
-        for left_out in (_left_out_predictions(kernel, targets, ridge),)
+        for left_out in (_left_out_predictions(kernel, targets, ridge, folds),)
         for temperature in temperatures
     }
+
+
+def _is_small(labels: NDArray[np.int64]) -> bool:
+    counts = np.bincount(labels)
+    return bool(counts[counts > 0].min() < _FEWEST_PER_CLASS)
 
 
 def median_squared_distance(vectors: NDArray[np.float32]) -> float:
@@ -185,12 +262,23 @@ def _radial_kernel(vectors: NDArray[np.float32], bandwidth: float) -> NDArray[np
 
 
 def _left_out_predictions(
-    kernel: NDArray[np.float64], targets: NDArray[np.float64], ridge: float
+    kernel: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    ridge: float,
+    folds: NDArray[np.int64] | None,
 ) -> NDArray[np.float64]:
-    inverse = np.linalg.inv(kernel + ridge * np.eye(len(kernel)))
-    centred = targets - targets.mean(axis=0)
-    residuals = (inverse @ centred) / np.diag(inverse)[:, None]
-    left_out: NDArray[np.float64] = targets - residuals
+    if folds is None:
+        inverse = np.linalg.inv(kernel + ridge * np.eye(len(kernel)))
+        centred = targets - targets.mean(axis=0)
+        residuals = (inverse @ centred) / np.diag(inverse)[:, None]
+        return np.asarray(targets - residuals)
+    left_out = np.empty_like(targets)
+    for fold in np.unique(folds):
+        is_out = folds == fold
+        centre = targets[~is_out].mean(axis=0)
+        system = kernel[np.ix_(~is_out, ~is_out)] + ridge * np.eye(int((~is_out).sum()))
+        coefficients = np.linalg.solve(system, targets[~is_out] - centre)
+        left_out[is_out] = centre + kernel[np.ix_(is_out, ~is_out)] @ coefficients
     return left_out
 
 

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from mts_core.encoded_views import View
 from mts_core.kernel_ridge import (
     KernelPosterior,
+    KernelSetting,
+    choose_kernel_setting,
     fit_kernel_posterior,
     left_out_log_probabilities,
+    whole_folds,
 )
 from mts_core.label_noise import estimate_label_noise
 from mts_core.pool_posterior import (
@@ -74,10 +77,11 @@ class LabelSupport:
     """Posteriors of every view, fitted one view after the other and then pooled.
 
     For each view there are two: that of the reference set alone, and that of the pool whose wrong
-    labels are weighed down. All are pooled by exponents that the reference set chooses.
+    labels are weighed down. All are pooled by exponents that the reference set chooses, by what
+    each says of reference samples that it has not seen.
 
     Attributes:
-        total: Views to fit, and one more step to pool them.
+        total: Posteriors of the pool to fit, and one more step to pool all.
     """
 
     def __init__(  # noqa: PLR0913  # Data, its labels and settings.
@@ -108,15 +112,16 @@ class LabelSupport:
         self._known = _spread_over_classes(reference_labels, settings.reference_limit, seed)
         self._reference_labels = reference_labels[self._known]
         self._fitted = _drawn(len(pool_labels), settings.fit_limit, seed)
+        self._folds = whole_folds(self._reference_labels)
         self._opinions: dict[str, _Opinion] = {}
         self._exponents = np.empty(0)
-        self.total = len(views) + 1
+        fold_count = 0 if self._folds is None else len(np.unique(self._folds))
+        self.total = len(views) * (1 + fold_count) + 1
 
     def advance(self) -> Iterator[None]:
-        """Yield after each view, and once all are pooled."""
+        """Yield after each posterior of the pool, and once all are pooled."""
         for name, view in self._views.items():
-            self._opinions[name] = self._fit(name, view)
-            yield None
+            yield from self._fit(name, view)
         left_out = [part for opinion in self._opinions.values() for part in opinion.left_out]
         self._exponents = fit_pooling_exponents(left_out, self._reference_labels)
         yield None
@@ -157,22 +162,53 @@ class LabelSupport:
         pooled = loss(pool_log_probabilities(parts, self._exponents))
         return {"posteriors": posteriors, "pooled_reference_log_loss": pooled}
 
-    def _fit(self, name: str, view: View) -> _Opinion:
-        known = view.reference[self._known]
-        by_reference = fit_kernel_posterior(known, self._reference_labels, self._class_count)
+    def _fit(self, name: str, view: View) -> Iterator[None]:
+        known = LabelledVectors(view.reference[self._known], self._reference_labels)
+        setting = choose_kernel_setting(known.vectors, known.labels, self._class_count)
+        by_reference = fit_kernel_posterior(known.vectors, known.labels, self._class_count, setting)
+        by_pool = self._fit_pool(name, view, known, by_reference)
+        yield None
+        left_out = by_pool.left_out_reference
+        if self._folds is not None:
+            left_out = np.empty_like(left_out)
+            for fold in np.unique(self._folds):
+                is_out = self._folds == fold
+                left_out[is_out] = self._fold_by_pool(name, view, known, is_out, setting)
+                yield None
+        alone = left_out_log_probabilities(known.vectors, known.labels, self._class_count, setting)
+        self._opinions[name] = _Opinion(by_reference, by_pool, (alone, left_out))
+
+    def _fit_pool(
+        self, name: str, view: View, known: LabelledVectors, by_reference: KernelPosterior
+    ) -> PoolPosterior:
         pool = LabelledVectors(view.pool[self._fitted], self._pool_labels[self._fitted])
         prior = np.exp(by_reference.log_probabilities(pool.vectors))
-        by_pool = fit_pool_posterior(
+        return fit_pool_posterior(
             pool,
-            LabelledVectors(known, self._reference_labels),
+            known,
             prior[np.arange(len(prior)), pool.labels],
             class_count=self._class_count,
             landmark_count=self._settings.landmark_count,
             rounds=self._settings.cleaning_rounds,
             seed=derive_seed(self._seed, "landmarks", name),
         )
-        alone = left_out_log_probabilities(known, self._reference_labels, self._class_count)
-        return _Opinion(by_reference, by_pool, (alone, by_pool.left_out_reference))
+
+    def _fold_by_pool(
+        self,
+        name: str,
+        view: View,
+        known: LabelledVectors,
+        is_out: NDArray[np.bool_],
+        setting: KernelSetting,
+    ) -> NDArray[np.float64]:
+        """Return what a pool says of a fold that had no part in its cleaning either.
+
+        A few samples steer the cleaning so much that the pool would answer with their own labels.
+        """
+        used = LabelledVectors(known.vectors[~is_out], known.labels[~is_out])
+        by_others = fit_kernel_posterior(used.vectors, used.labels, self._class_count, setting)
+        by_pool = self._fit_pool(name, view, used, by_others)
+        return by_pool.log_probabilities(known.vectors[is_out])
 
     def _read(self, rows: slice) -> Sequence[NDArray[np.float64]]:
         """Return every posterior of some rows, in the order of the exponents."""

@@ -29,7 +29,7 @@ class WinnowRun:
     1 where few labels seem to be wrong.
 
     Attributes:
-        total_steps: Training steps, then one step for each view and one to pool them.
+        total_steps: Training steps, those of the posteriors, and one to pool them.
         feature_names: What is known of a sample besides the offline features.
     """
 
@@ -37,7 +37,7 @@ class WinnowRun:
         self._trained = trained
         self._labels = labels
         self._settings = settings
-        self._views_done = 0
+        self._support_steps = 0
         self._assessment = LabelAssessment(np.empty(0), float("nan"))
         self.total_steps = trained.total_steps + labels.total
         self.feature_names = (*trained.feature_names, "label_support")
@@ -45,7 +45,7 @@ class WinnowRun:
     @property
     def step(self) -> int:
         """Steps done."""
-        return self._trained.step + self._views_done
+        return self._trained.step + self._support_steps
 
     def share_with(self, ranks: Ranks) -> None:
         """Train together with other processes; each fits all posteriors, which take seconds."""
@@ -54,9 +54,9 @@ class WinnowRun:
     def advance(self) -> Iterator[StepReport]:
         """Yield a report after each step until the run is complete."""
         yield from self._trained.advance()
-        # A run that is resumed here begins with the first view again: all take seconds.
+        # A run that is resumed here begins with the first view again: each takes seconds.
         for done, _ in enumerate(self._labels.advance(), start=1):
-            self._views_done = done
+            self._support_steps = done
             yield StepReport(self.step, {})
         self._assessment = self._labels.assess()
 

@@ -11,6 +11,7 @@ from mts_core.kernel_ridge import (
     leave_one_out_log_loss,
     left_out_log_probabilities,
     radial_kernel,
+    whole_folds,
 )
 
 Vectors = NDArray[np.float32]
@@ -29,17 +30,25 @@ def _clusters(
 
 
 def _refitted_loss(
-    vectors: Vectors, labels: NDArray[np.int64], ridge: float, temperature: float
+    vectors: Vectors,
+    labels: NDArray[np.int64],
+    ridge: float,
+    temperature: float,
+    folds: NDArray[np.int64] | None = None,
 ) -> float:
-    """Leave each sample out in turn, solve again and predict it."""
+    """Leave each sample or fold out in turn, solve again and predict it.
+
+    The mean of the targets is that of all where samples are left out one by one, and that of the
+    others where folds are.
+    """
     targets = np.eye(labels.max() + 1)[labels]
     squared = ((vectors[:, None].astype(np.float64) - vectors) ** 2).sum(axis=2)
     bandwidth = np.median(squared[np.triu_indices(len(labels), k=1)])
     kernel = np.exp(-squared / bandwidth)
-    centre = targets.mean(axis=0)
     losses = []
     for left in range(len(labels)):
-        used = np.arange(len(labels)) != left
+        used = np.arange(len(labels)) != left if folds is None else folds != folds[left]
+        centre = targets.mean(axis=0) if folds is None else targets[used].mean(axis=0)
         system = kernel[np.ix_(used, used)] + ridge * np.eye(used.sum())
         prediction = centre + kernel[left, used] @ np.linalg.solve(system, (targets - centre)[used])
         losses.append(-log_softmax(prediction * temperature)[labels[left]])
@@ -102,26 +111,57 @@ def test_the_kernel_is_that_of_the_distances(offset: float, tolerance: float) ->
     assert (np.diag(radial_kernel(vectors, vectors, 3.0)) <= 1.0).all()
 
 
-@pytest.mark.parametrize("per_class", [6, 2])
+def _settings_and_folds(
+    labels: NDArray[np.int64], per_class: int
+) -> tuple[list[tuple[float, float]], NDArray[np.int64] | None]:
+    """Return what is to be compared, and the folds: labels take turns, so the k-th of each."""
+    if per_class < 4:
+        return list(itertools.product([0.1], TEMPERATURES)), np.arange(len(labels)) // (
+            len(labels) // per_class
+        )
+    return list(itertools.product(RIDGES, TEMPERATURES)), None
+
+
+@pytest.mark.parametrize("per_class", [6, 3, 2])
 def test_left_out_predictions_are_those_of_the_others(per_class: int) -> None:
     vectors, labels = _clusters(spread=0.7, per_class=per_class)
     found = left_out_log_probabilities(vectors, labels, 3)
     assert np.allclose(np.exp(found).sum(axis=1), 1.0, atol=1e-12)
     loss = -found[np.arange(len(labels)), labels].mean()
-    expected = leave_one_out_log_loss(vectors, labels, 3)
-    if per_class < 4:
-        expected = _refitted_loss(vectors, labels, 0.1, 12.0)
+    settings, folds = _settings_and_folds(labels, per_class)
+    expected = min(_refitted_loss(vectors, labels, *pair, folds) for pair in settings)
     assert loss == pytest.approx(expected, rel=1e-8)
 
 
-@pytest.mark.parametrize(("per_class", "classes"), [(6, 3), (2, 5)])
+def test_folds_of_a_small_set_hold_an_equal_part_of_every_class() -> None:
+    labels = np.array([0, 1, 1, 0, 1, 2, 1, 2, 0, 1, 1])
+    folds = whole_folds(labels)
+    assert folds is not None
+    counts = [np.bincount(labels[folds == fold], minlength=3) for fold in (0, 1)]
+    assert (np.abs(counts[0] - counts[1]) <= 1).all()
+    assert np.min(counts) >= 1
+    assert whole_folds(np.arange(12) % 3) is None
+
+
+# One left out of two lets the others' classes outnumber its own two to one: by itself that makes
+# its label look less probable than a guess, in a view that tells all samples apart.
+def test_clear_samples_of_a_small_set_are_not_held_against_their_own_class() -> None:
+    vectors = np.eye(8, dtype=np.float32)[np.arange(16) % 8]
+    vectors += np.random.default_rng(0).normal(scale=0.3, size=vectors.shape).astype(np.float32)
+    found = left_out_log_probabilities(vectors, np.arange(16) % 8, 8)
+    assert -found[np.arange(16), np.arange(16) % 8].mean() < np.log(8) - 0.5
+
+
+@pytest.mark.parametrize(("per_class", "classes"), [(6, 3), (3, 4), (2, 5)])
 def test_a_posterior_is_the_regression_at_the_best_of_its_settings(
     per_class: int, classes: int
 ) -> None:
     vectors, labels = _clusters(spread=0.7, per_class=per_class, classes=classes)
     queries, _ = _clusters(spread=1.5, per_class=8, classes=classes, seed=1)
-    settings = [(0.1, 12.0)] if per_class < 4 else list(itertools.product(RIDGES, TEMPERATURES))
-    ridge, temperature = min(settings, key=lambda pair: _refitted_loss(vectors, labels, *pair))
+    settings, folds = _settings_and_folds(labels, per_class)
+    ridge, temperature = min(
+        settings, key=lambda pair: _refitted_loss(vectors, labels, *pair, folds)
+    )
     expected = log_softmax(temperature * _refitted(vectors, labels, queries, ridge), axis=1)
     posterior = fit_kernel_posterior(vectors, labels, classes)
     # The smallest ridge leaves a system of condition 1e4.

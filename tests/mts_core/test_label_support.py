@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from mts_core.encoded_views import View
-from mts_core.kernel_ridge import fit_kernel_posterior, leave_one_out_log_loss
+from mts_core.kernel_ridge import (
+    choose_kernel_setting,
+    fit_kernel_posterior,
+    leave_one_out_log_loss,
+)
 from mts_core.label_support import LabelSupport, SupportSettings
 from mts_core.pool_posterior import LabelledVectors, fit_pool_posterior
 
@@ -71,6 +75,25 @@ def test_a_pool_of_mostly_wrong_labels_does_not_outvote_the_reference_set() -> N
     assert auroc(labels.assess().support, problem.is_good) > 0.8
 
 
+def _lookalikes(*, bad: float, seed: int) -> _Problem:
+    """Return a pool whose wrong labels all name the same other class, and two references a class.
+
+    The pool agrees with itself where it is wrong.
+    """
+    problem = _problem(pool_size=300, reference_size=2 * CLASSES, bad=bad, seed=seed)
+    truth = np.arange(300) % CLASSES
+    labels = np.where(problem.is_good, truth, (truth + 1) % CLASSES)
+    return replace(problem, pool_labels=labels)
+
+
+# A reference sample that took part in the pool's cleaning finds its own label again in it. By that
+# the pool would seem to know more than the two references of a class, which are right.
+def test_a_wrong_pool_does_not_outvote_two_references_a_class() -> None:
+    problems = [_lookalikes(bad=0.7, seed=seed) for seed in range(8)]
+    aurocs = [auroc(_fitted(each).assess().support, each.is_good) for each in problems]
+    assert np.mean(aurocs) > 0.75
+
+
 def _posteriors(labels: LabelSupport) -> Mapping[str, Mapping[str, float]]:
     posteriors: Mapping[str, Mapping[str, float]] = labels.summary()["posteriors"]
     return posteriors
@@ -101,6 +124,34 @@ def test_the_summary_has_the_loss_of_each_posterior_and_of_all() -> None:
         assert found == pytest.approx(expected, rel=1e-9)
     losses = [found["reference_log_loss"] for found in _posteriors(labels).values()]
     assert summary["pooled_reference_log_loss"] < min(losses)
+
+
+# With every sample as landmark nothing is drawn, so that any seed gives the same posterior but for
+# single precision.
+def test_a_fold_of_few_references_has_no_part_in_what_the_pool_says_of_it() -> None:
+    problem = _lookalikes(bad=0.5, seed=0)
+    size, known = len(problem.pool_labels), len(problem.reference_labels)
+    view, labels = problem.views["clear"], problem.reference_labels
+    setting = choose_kernel_setting(view.reference, labels, CLASSES)
+    losses = []
+    for first in (0, CLASSES):
+        is_out = np.isin(np.arange(known), np.arange(first, first + CLASSES))
+        others = view.reference[~is_out], labels[~is_out]
+        prior = fit_kernel_posterior(*others, CLASSES, setting).log_probabilities(view.pool)
+        by_pool = fit_pool_posterior(
+            LabelledVectors(view.pool, problem.pool_labels),
+            LabelledVectors(*others),
+            np.exp(prior[np.arange(size), problem.pool_labels]),
+            class_count=CLASSES,
+            landmark_count=size,
+            rounds=SETTINGS.cleaning_rounds,
+            seed=9,
+        )
+        found = by_pool.log_probabilities(view.reference[is_out])
+        losses += [-found[place, label] for place, label in enumerate(labels[is_out])]
+    fitted = _fitted(problem, replace(SETTINGS, landmark_count=size))
+    loss = _posteriors(fitted)["clear/pool"]["reference_log_loss"]
+    assert loss == pytest.approx(np.mean(losses), rel=0.02)
 
 
 @pytest.mark.parametrize("fit_limit", [120, 50])
