@@ -51,20 +51,23 @@ class Probe:
         return ", ".join(words)
 
 
-def probes(sizes: Sequence[int]) -> Iterator[Probe]:
+def probes(sizes: Sequence[int], references: Sequence[int] = REFERENCES) -> Iterator[Probe]:
     """Yield every probe: badness against size, badness against references, and special pools.
 
     Args:
         sizes: Pool sizes; the second one serves where the size is not varied.
+        references: References a class, to be held against badness besides the usual number.
     """
     middle = sizes[min(1, len(sizes) - 1)]
-    usual, *others = REFERENCES
+    usual = REFERENCES[0]
     for size in sizes:
         for bad in BAD_SHARES:
             yield Probe(size, usual, bad)
-    for references in others:
+    for count in references:
+        if count == usual:
+            continue
         for bad in BAD_SHARES:
-            yield Probe(middle, references, bad)
+            yield Probe(middle, count, bad)
     for bad in (0.4, 0.7):
         yield Probe(middle, usual, bad, is_imbalanced=True)
         yield Probe(middle, usual, bad, has_real=True)

@@ -56,7 +56,7 @@ def main() -> None:
             print(f"{name}: skipped, not found", file=sys.stderr)
             continue
         views = look_at(problem)
-        for probe in probes(arguments.sizes):
+        for probe in probes(arguments.sizes, arguments.references):
             if probe.bad_share not in arguments.bad or probe.references not in arguments.references:
                 continue
             for seed in range(arguments.seeds):
