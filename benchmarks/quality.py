@@ -240,7 +240,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--sets", nargs="*", help="names; by default four own sets and those outside")
+    parser.add_argument("--sets", nargs="*", help="names; by default four own and those outside")
     parser.add_argument(
         "--methods",
         nargs="*",

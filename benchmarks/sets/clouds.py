@@ -1,4 +1,4 @@
-"""The sets `two_classes` and `two_hundred_classes`: the fewest and the most that a job takes."""
+"""The sets `two_classes` and `two_hundred_classes`: as few as there can be, and many."""
 
 from collections.abc import Mapping
 from typing import Final
