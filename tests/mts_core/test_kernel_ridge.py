@@ -111,6 +111,22 @@ def test_the_kernel_is_that_of_the_distances(offset: float, tolerance: float) ->
     assert (np.diag(radial_kernel(vectors, vectors, 3.0)) <= 1.0).all()
 
 
+def _cost(
+    vectors: Vectors,
+    labels: NDArray[np.int64],
+    setting: tuple[float, float],
+    folds: NDArray[np.int64] | None,
+) -> float:
+    """Return the loss, with a quarter of a nat on a factor e of temperature for folds.
+
+    The quarter is for the whole set, and the temperature that costs nothing is 4.
+    """
+    loss = _refitted_loss(vectors, labels, *setting, folds)
+    if folds is None:
+        return loss
+    return float(loss + 0.25 * np.log(setting[1] / 4.0) ** 2 / len(labels))
+
+
 def _settings_and_folds(
     labels: NDArray[np.int64], per_class: int
 ) -> tuple[list[tuple[float, float]], NDArray[np.int64] | None]:
@@ -129,7 +145,8 @@ def test_left_out_predictions_are_those_of_the_others(per_class: int) -> None:
     assert np.allclose(np.exp(found).sum(axis=1), 1.0, atol=1e-12)
     loss = -found[np.arange(len(labels)), labels].mean()
     settings, folds = _settings_and_folds(labels, per_class)
-    expected = min(_refitted_loss(vectors, labels, *pair, folds) for pair in settings)
+    chosen = min(settings, key=lambda pair: _cost(vectors, labels, pair, folds))
+    expected = _refitted_loss(vectors, labels, *chosen, folds)
     assert loss == pytest.approx(expected, rel=1e-8)
 
 
@@ -152,6 +169,13 @@ def test_clear_samples_of_a_small_set_are_not_held_against_their_own_class() -> 
     assert -found[np.arange(16), np.arange(16) % 8].mean() < np.log(8) - 0.5
 
 
+def test_four_samples_that_are_all_right_do_not_make_a_posterior_all_but_certain() -> None:
+    vectors, labels = _clusters(spread=0.01, per_class=2, classes=2)
+    found = left_out_log_probabilities(vectors, labels, 2)
+    assert (found.argmax(axis=1) == labels).all()
+    assert fit_kernel_posterior(vectors, labels, 2).temperature < 16
+
+
 @pytest.mark.parametrize(("per_class", "classes"), [(6, 3), (3, 4), (2, 5)])
 def test_a_posterior_is_the_regression_at_the_best_of_its_settings(
     per_class: int, classes: int
@@ -159,9 +183,7 @@ def test_a_posterior_is_the_regression_at_the_best_of_its_settings(
     vectors, labels = _clusters(spread=0.7, per_class=per_class, classes=classes)
     queries, _ = _clusters(spread=1.5, per_class=8, classes=classes, seed=1)
     settings, folds = _settings_and_folds(labels, per_class)
-    ridge, temperature = min(
-        settings, key=lambda pair: _refitted_loss(vectors, labels, *pair, folds)
-    )
+    ridge, temperature = min(settings, key=lambda pair: _cost(vectors, labels, pair, folds))
     expected = log_softmax(temperature * _refitted(vectors, labels, queries, ridge), axis=1)
     posterior = fit_kernel_posterior(vectors, labels, classes)
     # The smallest ridge leaves a system of condition 1e4.
