@@ -20,7 +20,7 @@ SHARES: Final[Mapping[Quality, float]] = {
 }
 """Shares of the pool samples of each label."""
 DISTANCE: Final = 3.0
-"""Distance from a class to the nearest others, in standard deviations within it, roughly."""
+"""Usual distance between the centres of two classes, in standard deviations of a class."""
 DOMAIN_SHIFT: Final = 0.5
 """Length of the step from real to synthetic samples, in the same unit."""
 
@@ -40,11 +40,11 @@ def two_hundred_classes() -> QualitySet:
 def _clouds(name: str, class_count: int) -> QualitySet:
     """Return a set of Gaussian clouds.
 
-    Centres are drawn at random, so that each class has others near it. Wrong labels name any other
-    class; samples off the distribution come from clouds that are none of the classes.
+    Wrong labels name any other class; samples off the distribution come from clouds that are no
+    class.
     """
     generator = np.random.default_rng((SEED, class_count))
-    # The centres of two classes lie sqrt(2 * dimension) standard deviations of theirs apart.
+    # Two draws of so many normal numbers lie sqrt(2 * DIMENSION) of their deviations apart.
     scale = DISTANCE / np.sqrt(2 * DIMENSION)
     centres, foreign = (
         generator.normal(scale=scale, size=(count, DIMENSION)) for count in (class_count, 20)
