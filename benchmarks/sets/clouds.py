@@ -19,8 +19,6 @@ SHARES: Final[Mapping[Quality, float]] = {
     Quality.OFF_DISTRIBUTION: 0.2,
 }
 """Shares of the pool samples of each label."""
-DISTANCE: Final = 3.0
-"""Usual distance between the centres of two classes, in standard deviations of a class."""
 DOMAIN_SHIFT: Final = 0.5
 """Length of the step from real to synthetic samples, in the same unit."""
 
@@ -29,23 +27,28 @@ Vectors = NDArray[np.float32]
 
 def two_classes() -> QualitySet:
     """Return 2 clouds: 4000 pool samples (40 % good), 20 references, 12 000 tests."""
-    return _clouds("two_classes", 2)
+    return _clouds("two_classes", 2, distance=3.0)
 
 
 def two_hundred_classes() -> QualitySet:
     """Return 200 clouds: 4000 pool samples (40 % good), 2000 references, 12 000 tests."""
-    return _clouds("two_hundred_classes", 200)
+    return _clouds("two_hundred_classes", 200, distance=6.0)
 
 
-def _clouds(name: str, class_count: int) -> QualitySet:
+def _clouds(name: str, class_count: int, *, distance: float) -> QualitySet:
     """Return a set of Gaussian clouds.
 
     Wrong labels name any other class; samples off the distribution come from clouds that are no
     class.
+
+    Args:
+        name: Name of the set.
+        class_count: Number of classes.
+        distance: Usual distance between the centres of two classes, in standard deviations of one.
     """
     generator = np.random.default_rng((SEED, class_count))
     # Two draws of so many normal numbers lie sqrt(2 * DIMENSION) of their deviations apart.
-    scale = DISTANCE / np.sqrt(2 * DIMENSION)
+    scale = distance / np.sqrt(2 * DIMENSION)
     centres, foreign = (
         generator.normal(scale=scale, size=(count, DIMENSION)) for count in (class_count, 20)
     )
