@@ -20,7 +20,7 @@ SHARES: Final[Mapping[Quality, float]] = {
 }
 """Shares of the pool samples of each label."""
 DOMAIN_SHIFT: Final = 0.5
-"""Length of the step from real to synthetic samples, in the same unit."""
+"""Length of the step from real to synthetic samples, in standard deviations of a class."""
 
 Vectors = NDArray[np.float32]
 
