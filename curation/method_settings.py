@@ -226,6 +226,22 @@ class WinnowSettings(TrainerSettings):
         " powers say; with fewer they are flatter in proportion. 0 never flattens them.",
         json_schema_extra=_symbol("ε₀"),
     )
+    usual_classes: int = Field(
+        10,
+        ge=2,
+        le=1_000_000,
+        description="Number of classes up to which the support counts by its full power; with more,"
+        " less and less, and classes of few samples are held near their share of the pool.",
+        json_schema_extra=_symbol("C₀"),
+    )
+    class_share_prior: float = Field(
+        20.0,
+        ge=0.0,
+        le=1e6,
+        description="With many classes, effective samples of a class at which its share of all"
+        " weights lies midway between its own and that of the pool. 0 leaves shares as they are.",
+        json_schema_extra=_symbol("n₀"),
+    )
     cleaning_rounds: int = Field(
         4,
         ge=1,

@@ -10,7 +10,7 @@ from scipy.spatial import distance
 from scipy.special import log_softmax
 
 _RIDGES: Final = (1e-3, 1e-2, 1e-1, 1.0)
-_TEMPERATURES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+_HIGHEST_USUAL_TEMPERATURE: Final = 32
 _FEWEST_PER_CLASS: Final = 4
 """Samples of a class below which the ridge is fixed and whole folds are left out."""
 _FIXED_RIDGE: Final = 1e-1
@@ -39,15 +39,25 @@ def leave_one_out_log_loss(
     Source: [hastie2009elements], equation 7.64: leave-one-out residuals in closed form.
     """
     kernel = _radial_kernel(vectors, median_squared_distance(vectors))
-    is_small = _is_small(labels)
-    losses = _losses(
-        kernel,
-        labels,
-        class_count,
-        ridges=(_FIXED_RIDGE,) if is_small else _RIDGES,
-        temperatures=(_FIXED_TEMPERATURE_WITHOUT_ONE,) if is_small else _TEMPERATURES,
-    )
+    ridges: Sequence[float] = _RIDGES
+    temperatures: Sequence[float] = candidate_temperatures(class_count)
+    if _is_small(labels):
+        ridges, temperatures = (_FIXED_RIDGE,), (_FIXED_TEMPERATURE_WITHOUT_ONE,)
+    losses = _losses(kernel, labels, class_count, ridges=ridges, temperatures=temperatures)
     return min(losses.values())
+
+
+def candidate_temperatures(class_count: int) -> tuple[float, ...]:
+    """Return the temperatures that are compared: powers of two up to 32, or the classes' number.
+
+    A class among many has little of the kernel's mass, so that a regression's outputs are small and
+    need a larger factor to say the same.
+
+    Args:
+        class_count: Number of classes.
+    """
+    highest = max(_HIGHEST_USUAL_TEMPERATURE, class_count)
+    return tuple(float(1 << power) for power in range(highest.bit_length()))
 
 
 def whole_folds(labels: NDArray[np.int64]) -> NDArray[np.int64] | None:
@@ -106,7 +116,12 @@ def choose_kernel_setting(
     kernel = _radial_kernel(vectors, median_squared_distance(vectors))
     ridges = _RIDGES if folds is None else (_FIXED_RIDGE,)
     losses = _losses(
-        kernel, labels, class_count, ridges=ridges, temperatures=_TEMPERATURES, folds=folds
+        kernel,
+        labels,
+        class_count,
+        ridges=ridges,
+        temperatures=candidate_temperatures(class_count),
+        folds=folds,
     )
     penalty = 0.0 if folds is None else _TEMPERATURE_PENALTY / len(labels)
 

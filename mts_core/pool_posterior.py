@@ -7,13 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from mts_core.kernel_ridge import median_squared_distance, radial_kernel
+from mts_core.kernel_ridge import (
+    candidate_temperatures,
+    median_squared_distance,
+    radial_kernel,
+)
 
 FIT_LIMIT: Final = 32_768
 """Pool samples that the regression is fitted on at most; the others are predicted."""
 
 _RIDGES: Final = (0.1, 1.0, 10.0)
-_TEMPERATURES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 _LEAST_REFERENCE_WEIGHT: Final = 0.05
 _SMALLEST_EIGENVALUE: Final = 1e-6
 """Share of the largest eigenvalue below which a direction of the landmarks is rounding."""
@@ -214,7 +217,7 @@ def _best_setting(smoother: _Smoother, labels: NDArray[np.int64]) -> tuple[float
     losses = {}
     for ridge in _RIDGES:
         outputs = smoother.left_out(ridge)[-len(labels) :]
-        for temperature in _TEMPERATURES:
+        for temperature in candidate_temperatures(smoother.targets.shape[1]):
             log_probabilities = log_softmax(temperature * outputs, axis=1)
             losses[ridge, temperature] = -log_probabilities[np.arange(len(labels)), labels].mean()
     return min(losses, key=lambda setting: losses[setting])

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mts_core.class_shares import hold_class_shares
 from mts_core.label_support import LabelAssessment, LabelSupport, SupportSettings
 from mts_core.pipeline_config import MethodName
 from mts_core.ranks import Ranks
@@ -18,28 +19,49 @@ from mts_core.weighting import WeightingProblem
 from mts_core.winnow_settings import WinnowSettings
 
 _LEAST_SHARPNESS_FACTOR: Final = 0.2
+_CLASSES_POWER: Final = 3
 
 
 @final
 class WinnowRun:
     """A run of MTS, followed by posteriors of the labels in every view.
 
-    The score of sample i is (w_i^alpha kappa_i^gamma)^tau: w_i the weight by the run-averaged
-    meta-network, kappa_i the support of its label by reference set and cleaned pool, and tau below
-    1 where few labels seem to be wrong.
+    The score of sample i is (w_i^alpha kappa_i^(gamma eta))^tau: w_i the weight by the run-averaged
+    meta-network, kappa_i the support of its label by reference set and cleaned pool, tau below 1
+    where few labels seem to be wrong, and eta below 1 where there are many classes. There the
+    shares of classes of few samples are also held near those of the pool.
 
     Attributes:
         total_steps: Training steps, those of the posteriors, and one to pool them.
         feature_names: What is known of a sample besides the offline features.
     """
 
-    def __init__(self, trained: TrainerRun, labels: LabelSupport, settings: WinnowSettings) -> None:
+    def __init__(
+        self,
+        trained: TrainerRun,
+        support: LabelSupport,
+        settings: WinnowSettings,
+        *,
+        pool_labels: NDArray[np.int64],
+        class_count: int,
+    ) -> None:
+        """Begin before the first step.
+
+        Args:
+            trained: The run of MTS.
+            support: Posteriors before the first view.
+            settings: How scores are made of both.
+            pool_labels: [sample] int64.
+            class_count: Number of classes.
+        """
         self._trained = trained
-        self._labels = labels
+        self._support = support
         self._settings = settings
+        self._pool_labels = pool_labels
+        self._class_count = class_count
         self._support_steps = 0
         self._assessment = LabelAssessment(np.empty(0), float("nan"))
-        self.total_steps = trained.total_steps + labels.total
+        self.total_steps = trained.total_steps + support.total
         self.feature_names = (*trained.feature_names, "label_support")
 
     @property
@@ -55,22 +77,33 @@ class WinnowRun:
         """Yield a report after each step until the run is complete."""
         yield from self._trained.advance()
         # A run that is resumed here begins with the first view again: each takes seconds.
-        for done, _ in enumerate(self._labels.advance(), start=1):
+        for done, _ in enumerate(self._support.advance(), start=1):
             self._support_steps = done
             yield StepReport(self.step, {})
-        self._assessment = self._labels.assess()
+        self._assessment = self._support.assess()
 
     def scores(self) -> NDArray[np.float32]:
         """Return the score of each pool sample, [sample] in (0, 1]."""
         settings, factor = self._settings, self._sharpness_factor
         weights = self._trained.scores().astype(np.float64) ** (settings.meta_sharpness * factor)
-        scores = weights * self._assessment.support ** (settings.sharpness * factor)
+        many = self._many_classes_factor
+        scores = weights * self._assessment.support ** (settings.sharpness * many * factor)
+        scores = hold_class_shares(
+            np.maximum(scores, np.finfo(np.float32).tiny),
+            self._pool_labels,
+            self._class_count,
+            prior=settings.class_share_prior * (1.0 - many),
+        )
         # A score of zero would be a sample that no later choice could bring back.
         return np.maximum(scores, np.finfo(np.float32).tiny).astype(np.float32)
 
     @property
     def _sharpness_factor(self) -> float:
         return sharpness_factor(self._assessment.noise, self._settings.full_sharpness_noise)
+
+    @property
+    def _many_classes_factor(self) -> float:
+        return many_classes_factor(self._class_count, self._settings.usual_classes)
 
     def part_scores(self) -> Mapping[MethodName, NDArray[np.float32]]:
         """Return the weights of the meta-network alone."""
@@ -86,8 +119,9 @@ class WinnowRun:
         found = {
             "label_noise": self._assessment.noise,
             "sharpness_factor": self._sharpness_factor,
+            "many_classes_factor": self._many_classes_factor,
         }
-        return self._trained.summary() | {"label_support": self._labels.summary() | found}
+        return self._trained.summary() | {"label_support": self._support.summary() | found}
 
     def capture(self) -> dict[str, Tensor]:
         """Return the trainer's state; posteriors are fitted again."""
@@ -118,6 +152,22 @@ def sharpness_factor(noise: float, full_noise: float) -> float:
     return min(max(noise / full_noise, _LEAST_SHARPNESS_FACTOR), 1.0)
 
 
+def many_classes_factor(class_count: int, usual: int) -> float:
+    """Return the factor on the power of the support, in (0, 1].
+
+    A probability among many classes is spread over more of them, so that a right label of which
+    little is known falls further below the most probable one. The same power would then drop what
+    is merely uncertain, and with it whole classes.
+
+    Args:
+        class_count: Number of classes.
+        usual: Number of classes up to which the factor is 1, at least two.
+    """
+    if class_count <= usual:
+        return 1.0
+    return float((np.log(usual) / np.log(class_count)) ** _CLASSES_POWER)
+
+
 def start_winnow(problem: WeightingProblem, *, seed: int, device: torch.device) -> WinnowRun:
     """Return a run before its first step.
 
@@ -133,12 +183,15 @@ def start_winnow(problem: WeightingProblem, *, seed: int, device: torch.device) 
     settings = problem.settings.pipeline
     if not isinstance(settings, WinnowSettings):
         raise TypeError("The problem's settings belong to another method.")
-    labels = LabelSupport(
+    pool_labels = problem.pool.labels.cpu().numpy()
+    class_count = problem.pool.class_count
+    support = LabelSupport(
         problem.views,
-        problem.pool.labels.cpu().numpy(),
+        pool_labels,
         problem.reference.labels.cpu().numpy(),
-        class_count=problem.pool.class_count,
+        class_count=class_count,
         settings=SupportSettings(settings.landmarks, settings.cleaning_rounds),
         seed=derive_seed(seed, "label support"),
     )
-    return WinnowRun(start_mts(problem, seed=seed, device=device), labels, settings)
+    trained = start_mts(problem, seed=seed, device=device)
+    return WinnowRun(trained, support, settings, pool_labels=pool_labels, class_count=class_count)

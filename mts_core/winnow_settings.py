@@ -39,6 +39,22 @@ class WinnowSettings(TrainerSettings):
         high=1.0,
         symbol="ε₀",
     )
+    usual_classes: int = setting(
+        10,
+        text="Number of classes up to which the support counts by its full power; with more, less "
+        "and less, and classes of few samples are held near their share of the pool.",
+        low=2,
+        high=1_000_000,
+        symbol="C₀",
+    )
+    class_share_prior: float = setting(
+        20.0,
+        text="With many classes, effective samples of a class at which its share of all weights "
+        "lies midway between its own and that of the pool. 0 leaves shares as they are.",
+        low=0.0,
+        high=1e6,
+        symbol="n₀",
+    )
     cleaning_rounds: int = setting(
         4,
         text="Rounds in which the pool's own posterior weighs wrong labels down.",

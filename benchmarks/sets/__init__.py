@@ -6,7 +6,7 @@ from typing import Final
 from quality_sets import QualitySet
 
 from sets.backgrounds import backgrounds
-from sets.clouds import two_classes, two_hundred_classes
+from sets.clouds import fifty_classes, two_classes, two_hundred_classes
 from sets.digits import digits
 from sets.letters import letters
 from sets.tabular import tabular
@@ -19,6 +19,7 @@ BUILDERS: Final[Mapping[str, Callable[[], QualitySet]]] = {
     "tabular": tabular,
     "letters": letters,
     "two_classes": two_classes,
+    "fifty_classes": fifty_classes,
     "two_hundred_classes": two_hundred_classes,
 }
 """Every set by its name."""

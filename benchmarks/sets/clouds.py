@@ -1,4 +1,4 @@
-"""The sets `two_classes` and `two_hundred_classes`: as few as there can be, and many."""
+"""The sets `two_classes`, `fifty_classes` and `two_hundred_classes`: from as few as can be."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -28,6 +28,11 @@ Vectors = NDArray[np.float32]
 def two_classes() -> QualitySet:
     """Return 2 clouds: 4000 pool samples (40 % good), 20 references, 12 000 tests."""
     return _clouds("two_classes", 2, distance=3.0)
+
+
+def fifty_classes() -> QualitySet:
+    """Return 50 clouds: 4000 pool samples (40 % good), 500 references, 12 000 tests."""
+    return _clouds("fifty_classes", 50, distance=5.0)
 
 
 def two_hundred_classes() -> QualitySet:

@@ -22,10 +22,11 @@ SIZES = {
     "letters": (3120, 260, 1560, 26, 0.4),
     "text": (3500, 100, 1200, 10, 0.4),
     "two_classes": (4000, 20, 12_000, 2, 0.4),
+    "fifty_classes": (4000, 500, 12_000, 50, 0.4),
     "two_hundred_classes": (4000, 2000, 12_000, 200, 0.4),
 }
 """Pool, reference, test, classes, share of good samples."""
-BUILT = ["digits", "tabular", "two_classes", "two_hundred_classes"]
+BUILT = ["digits", "tabular", "two_classes", "fifty_classes", "two_hundred_classes"]
 BUILT += [pytest.param(name, marks=pytest.mark.slow) for name in ("backgrounds", "letters", "text")]
 
 

@@ -7,6 +7,8 @@ from scipy.spatial import distance
 from scipy.special import log_softmax
 
 from mts_core.kernel_ridge import (
+    candidate_temperatures,
+    choose_kernel_setting,
     fit_kernel_posterior,
     leave_one_out_log_loss,
     left_out_log_probabilities,
@@ -204,3 +206,16 @@ def test_a_class_without_samples_is_never_the_most_probable() -> None:
     found = fit_kernel_posterior(vectors, labels, 5).log_probabilities(vectors)
     assert found.shape == (len(labels), 5)
     assert (found.argmax(axis=1) < 3).all()
+
+
+@pytest.mark.parametrize(("class_count", "highest"), [(2, 32), (63, 32), (64, 64), (200, 128)])
+def test_temperatures_go_as_high_as_there_are_classes(class_count: int, highest: int) -> None:
+    temperatures = candidate_temperatures(class_count)
+    assert temperatures[:6] == TEMPERATURES
+    assert temperatures[-1] == highest
+    assert all(later == 2 * earlier for earlier, later in itertools.pairwise(temperatures))
+
+
+def test_many_classes_choose_a_temperature_that_few_do_not_have() -> None:
+    vectors, labels = _clusters(spread=0.02, per_class=5, classes=150)
+    assert choose_kernel_setting(vectors, labels, 150).temperature > max(TEMPERATURES)

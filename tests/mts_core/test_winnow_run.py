@@ -14,11 +14,12 @@ from curation_problems import (
 )
 from numpy.typing import NDArray
 
+from mts_core.class_shares import hold_class_shares
 from mts_core.errors import ConfigError
 from mts_core.methods import pipeline_config_from_mapping
 from mts_core.pipeline import CurationResult, Phase, run_pipeline
 from mts_core.trainer_settings import TrainerSettings
-from mts_core.winnow_run import sharpness_factor
+from mts_core.winnow_run import many_classes_factor, sharpness_factor
 from mts_core.winnow_settings import WinnowSettings
 
 SHARED = {item.name: getattr(QUICK, item.name) for item in fields(TrainerSettings)}
@@ -78,6 +79,36 @@ def test_scores_are_as_sharp_as_the_noise_asks_for(
     noise: float, full_noise: float, expected: float
 ) -> None:
     assert sharpness_factor(noise, full_noise) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("class_count", "usual", "expected"),
+    [(2, 10, 1.0), (10, 10, 1.0), (100, 10, 1 / 8), (1000, 10, 1 / 27), (100, 200, 1.0)],
+)
+def test_the_support_counts_less_among_many_classes(
+    class_count: int, usual: int, expected: float
+) -> None:
+    assert many_classes_factor(class_count, usual) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("prior", [0.0, 20.0])
+def test_with_many_classes_the_support_is_softer_and_shares_are_held(prior: float) -> None:
+    data, _ = make_data()
+    config = replace(WINNOW, usual_classes=2, class_share_prior=prior)
+    found = finish(data, without_evaluation(config))
+    weights = finish(data, without_evaluation(QUICK)).scores.astype(np.float64)
+    many = many_classes_factor(data.class_count, 2)
+    assert 0.0 < many < 1.0
+    factor = found.report["label_support"]["sharpness_factor"]
+    assert found.report["label_support"]["many_classes_factor"] == many
+    powers = (
+        weights ** (config.meta_sharpness * factor),
+        _support(found).astype(np.float64) ** (config.sharpness * many * factor),
+    )
+    expected = hold_class_shares(
+        powers[0] * powers[1], data.pool_labels, data.class_count, prior=prior * (1 - many)
+    )
+    assert np.allclose(found.scores, expected, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +190,8 @@ def test_no_score_is_zero_however_sharp() -> None:
         ("sharpness", -0.5),
         ("meta_sharpness", -0.5),
         ("full_sharpness_noise", 1.5),
+        ("usual_classes", 1),
+        ("class_share_prior", -1.0),
         ("cleaning_rounds", 0),
         ("landmarks", 15),
     ],
