@@ -237,7 +237,7 @@ class WinnowSettings(TrainerSettings):
     class_share_prior: float = Field(
         20.0,
         ge=0.0,
-        le=1e6,
+        le=100_000.0,
         description="With many classes, effective samples of a class at which its share of all"
         " weights lies midway between its own and that of the pool. 0 leaves shares as they are.",
         json_schema_extra=_symbol("n₀"),

@@ -9,8 +9,8 @@ def hold_class_shares(
 ) -> NDArray[np.float64]:
     """Return scores whose classes have shares between their own and those of the pool.
 
-    With r_c the share of class c in all scores over its share in the pool, and e_c the effective
-    number of its samples, (sum s)^2 / sum s^2, its scores are multiplied by r_c^(-prior / (e_c +
+    With r_c the share of class c in all scores over its share in the pool, and n_c the effective
+    number of its samples, (sum s)^2 / sum s^2, its scores are multiplied by r_c^(-prior / (n_c +
     prior)): a class keeps its share where many samples speak for it, and gets that of the pool
     where few do. Within a class nothing changes but a factor.
 

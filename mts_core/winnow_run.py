@@ -26,9 +26,9 @@ _CLASSES_POWER: Final = 3
 class WinnowRun:
     """A run of MTS, followed by posteriors of the labels in every view.
 
-    The score of sample i is (w_i^alpha kappa_i^(gamma eta))^tau: w_i the weight by the run-averaged
+    The score of sample i is (w_i^alpha kappa_i^(gamma xi))^tau: w_i the weight by the run-averaged
     meta-network, kappa_i the support of its label by reference set and cleaned pool, tau below 1
-    where few labels seem to be wrong, and eta below 1 where there are many classes. There the
+    where few labels seem to be wrong, and xi below 1 where there are many classes. There the
     shares of classes of few samples are also held near those of the pool.
 
     Attributes:

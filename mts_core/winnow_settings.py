@@ -52,7 +52,7 @@ class WinnowSettings(TrainerSettings):
         text="With many classes, effective samples of a class at which its share of all weights "
         "lies midway between its own and that of the pool. 0 leaves shares as they are.",
         low=0.0,
-        high=1e6,
+        high=100_000.0,
         symbol="n₀",
     )
     cleaning_rounds: int = setting(
