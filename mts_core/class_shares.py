@@ -15,14 +15,14 @@ def hold_class_shares(
     where few do. Within a class nothing changes but a factor.
 
     Args:
-        scores: [sample] float64, all positive.
+        scores: [sample] float64 in (0, 1].
         labels: [sample] int64.
         class_count: Number of classes.
         prior: Effective samples at which a class has the geometric mean of the two; 0 returns the
             scores as they are.
 
     Returns:
-        [sample] float64; the highest is at most that of the scores, or 1 where that is higher.
+        [sample] float64 in (0, 1].
     """
     if prior == 0.0:
         return scores

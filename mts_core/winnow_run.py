@@ -20,6 +20,7 @@ from mts_core.winnow_settings import WinnowSettings
 
 _LEAST_SHARPNESS_FACTOR: Final = 0.2
 _CLASSES_POWER: Final = 3
+"""Power of ln(usual) / ln(classes), by which the support counts less among many classes."""
 
 
 @final
