@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 
 def hold_class_shares(
-    scores: NDArray[np.float64], labels: NDArray[np.int64], class_count: int, *, prior: float
+    scores: NDArray[np.float64], labels: NDArray[np.int64], *, prior: float
 ) -> NDArray[np.float64]:
     """Return scores whose classes have shares between their own and those of the pool.
 
@@ -17,7 +17,6 @@ def hold_class_shares(
     Args:
         scores: [sample] float64 in (0, 1].
         labels: [sample] int64.
-        class_count: Number of classes.
         prior: Effective samples at which a class has the geometric mean of the two; 0 returns the
             scores as they are.
 
@@ -26,13 +25,9 @@ def hold_class_shares(
     """
     if prior == 0.0:
         return scores
-    counts = np.bincount(labels, minlength=class_count)
-    sums = np.bincount(labels, scores, class_count)
-    # Classes without a sample have no factor that anybody reads.
-    is_there = counts > 0
-    ratios, effective = np.ones(class_count), np.ones(class_count)
-    ratios[is_there] = sums[is_there] / counts[is_there] / scores.mean()
-    squares = np.bincount(labels, np.square(scores), class_count)
-    effective[is_there] = np.square(sums[is_there]) / squares[is_there]
-    held = scores * (ratios ** (-prior / (effective + prior)))[labels]
+    _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    sums = np.bincount(places, scores)
+    ratios = sums / counts / scores.mean()
+    effective = np.square(sums) / np.bincount(places, np.square(scores))
+    held = scores * (ratios ** (-prior / (effective + prior)))[places]
     return np.asarray(held / max(1.0, held.max()))

@@ -89,14 +89,11 @@ class WinnowRun:
         weights = self._trained.scores().astype(np.float64) ** (settings.meta_sharpness * factor)
         many = self._many_classes_factor
         scores = weights * self._assessment.support ** (settings.sharpness * many * factor)
-        scores = hold_class_shares(
-            np.maximum(scores, np.finfo(np.float32).tiny),
-            self._pool_labels,
-            self._class_count,
-            prior=settings.class_share_prior * (1.0 - many),
-        )
         # A score of zero would be a sample that no later choice could bring back.
-        return np.maximum(scores, np.finfo(np.float32).tiny).astype(np.float32)
+        least = np.finfo(np.float32).tiny
+        prior = settings.class_share_prior * (1.0 - many)
+        held = hold_class_shares(np.maximum(scores, least), self._pool_labels, prior=prior)
+        return np.maximum(held, least).astype(np.float32)
 
     @property
     def _sharpness_factor(self) -> float:

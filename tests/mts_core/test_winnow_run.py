@@ -105,9 +105,7 @@ def test_with_many_classes_the_support_is_softer_and_shares_are_held(prior: floa
         weights ** (config.meta_sharpness * factor),
         _support(found).astype(np.float64) ** (config.sharpness * many * factor),
     )
-    expected = hold_class_shares(
-        powers[0] * powers[1], data.pool_labels, data.class_count, prior=prior * (1 - many)
-    )
+    expected = hold_class_shares(powers[0] * powers[1], data.pool_labels, prior=prior * (1 - many))
     assert np.allclose(found.scores, expected, rtol=1e-5, atol=0)
 
 
