@@ -242,6 +242,14 @@ class WinnowSettings(TrainerSettings):
         " weights lies midway between its own and that of the pool. 0 leaves shares as they are.",
         json_schema_extra=_symbol("n₀"),
     )
+    label_shift: float = Field(
+        1.0,
+        ge=0.0,
+        le=1.0,
+        description="Power with which classes weigh more that the reference set has more often"
+        " than the pool. 0 leaves the pool's classes as frequent as they are.",
+        json_schema_extra=_symbol("χ"),
+    )
     cleaning_rounds: int = Field(
         4,
         ge=1,

@@ -17,20 +17,25 @@ from mts_core.kernel_ridge import (
     whole_folds,
 )
 from mts_core.label_noise import estimate_label_noise
+from mts_core.label_shift import label_shift_factors
 from mts_core.pool_posterior import (
     FIT_LIMIT,
     LabelledVectors,
     PoolPosterior,
+    fit_labels_as_given,
     fit_pool_posterior,
 )
 from mts_core.posterior_pooling import fit_pooling_exponents, pool_log_probabilities
 from mts_core.seeds import derive_seed
+from mts_core.turned_labels import labels_are_turned
 
 REFERENCE_LIMIT: Final = 2000
 """Reference samples that posteriors are fitted on at most: their cost is cubic."""
 
 _ROWS_AT_ONCE: Final = 8192
 _LEAST_SUPPORT: Final = 1e-6
+_TWO: Final = 2
+"""Classes of which each is the other one's only alternative."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,14 @@ class SupportSettings:
     Attributes:
         landmark_count: Pool samples among the landmarks of a pool posterior.
         cleaning_rounds: Rounds in which a pool posterior weighs labels down.
+        label_shift: Power of the classes' factors in a pool posterior.
         fit_limit: Pool samples that pool posteriors are fitted on at most.
         reference_limit: Reference samples that all are fitted on at most.
     """
 
     landmark_count: int
     cleaning_rounds: int
+    label_shift: float = 1.0
     fit_limit: int = FIT_LIMIT
     reference_limit: int = REFERENCE_LIMIT
 
@@ -80,6 +87,9 @@ class LabelSupport:
     labels are weighed down. All are pooled by exponents that the reference set chooses, by what
     each says of reference samples that it has not seen.
 
+    Of two classes most labels may name the other one, and the pool would agree on it. The reference
+    set is asked for that first; if so, the pool's posteriors are fitted on the other labels.
+
     Attributes:
         total: Posteriors of the pool to fit, and one more step to pool all.
     """
@@ -106,6 +116,7 @@ class LabelSupport:
         """
         self._views = dict(views)
         self._pool_labels = pool_labels
+        self._all_reference_labels = reference_labels
         self._class_count = class_count
         self._settings = settings
         self._seed = seed
@@ -115,11 +126,15 @@ class LabelSupport:
         self._folds = whole_folds(self._reference_labels)
         self._opinions: dict[str, _Opinion] = {}
         self._exponents = np.empty(0)
+        self._are_turned = False
         fold_count = 0 if self._folds is None else len(np.unique(self._folds))
-        self.total = len(views) * (1 + fold_count) + 1
+        asked_count = 1 if class_count == _TWO else 0
+        self.total = len(views) * (asked_count + 1 + fold_count) + 1
 
     def advance(self) -> Iterator[None]:
         """Yield after each posterior of the pool, and once all are pooled."""
+        if self._class_count == _TWO:
+            yield from self._ask_whether_turned()
         for name, view in self._views.items():
             yield from self._fit(name, view)
         left_out = [part for opinion in self._opinions.values() for part in opinion.left_out]
@@ -147,7 +162,7 @@ class LabelSupport:
         return LabelAssessment(support, estimate_label_noise(np.exp(given), self._class_count))
 
     def summary(self) -> dict[str, Any]:  # Any: a JSON object.
-        """Return the exponent and the left-out log loss of every posterior, and of all pooled."""
+        """Return exponents and left-out log losses, and whether labels were read turned round."""
         places = np.arange(len(self._reference_labels))
 
         def loss(left_out: NDArray[np.float64]) -> float:
@@ -160,7 +175,33 @@ class LabelSupport:
             for name, exponent, part in zip(names, self._exponents, parts, strict=True)
         }
         pooled = loss(pool_log_probabilities(parts, self._exponents))
-        return {"posteriors": posteriors, "pooled_reference_log_loss": pooled}
+        return {
+            "posteriors": posteriors,
+            "pooled_reference_log_loss": pooled,
+            "labels_are_turned": self._are_turned,
+        }
+
+    def _ask_whether_turned(self) -> Iterator[None]:
+        """Hold what the pool says as it is labelled, in each view, against the reference set."""
+        pool_labels, own = self._pool_labels[self._fitted], self._reference_labels
+        log_odds = np.zeros(len(own))
+        for name, view in self._views.items():
+            posterior = fit_labels_as_given(
+                LabelledVectors(view.pool[self._fitted], pool_labels),
+                class_count=self._class_count,
+                landmark_count=self._settings.landmark_count,
+                class_factors=self._class_factors(pool_labels),
+                seed=derive_seed(self._seed, "labels as given", name),
+            )
+            found = posterior.log_probabilities(view.reference[self._known])
+            places = np.arange(len(own))
+            log_odds += (found[places, own] - found[places, 1 - own]) / len(self._views)
+            yield None
+        self._are_turned = labels_are_turned(log_odds)
+
+    def _class_factors(self, pool_labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        factors = label_shift_factors(pool_labels, self._all_reference_labels, self._class_count)
+        return np.asarray(factors**self._settings.label_shift)
 
     def _fit(self, name: str, view: View) -> Iterator[None]:
         known = LabelledVectors(view.reference[self._known], self._reference_labels)
@@ -181,7 +222,8 @@ class LabelSupport:
     def _fit_pool(
         self, name: str, view: View, known: LabelledVectors, by_reference: KernelPosterior
     ) -> PoolPosterior:
-        pool = LabelledVectors(view.pool[self._fitted], self._pool_labels[self._fitted])
+        labels = self._pool_labels[self._fitted]
+        pool = LabelledVectors(view.pool[self._fitted], 1 - labels if self._are_turned else labels)
         prior = np.exp(by_reference.log_probabilities(pool.vectors))
         return fit_pool_posterior(
             pool,
@@ -190,6 +232,7 @@ class LabelSupport:
             class_count=self._class_count,
             landmark_count=self._settings.landmark_count,
             rounds=self._settings.cleaning_rounds,
+            class_factors=self._class_factors(pool.labels),
             seed=derive_seed(self._seed, "landmarks", name),
         )
 

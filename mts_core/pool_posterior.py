@@ -114,6 +114,7 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
     class_count: int,
     landmark_count: int,
     rounds: int,
+    class_factors: NDArray[np.float64],
     seed: int,
 ) -> PoolPosterior:
     """Return a regression on pool and reference set, with wrong labels weighed down.
@@ -122,7 +123,8 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
     predicts every sample without itself. Ridge and temperature are those of the lowest left-out log
     loss on the reference set. With q_i the probability of the given label, the next round has
     omega_i = q_i / (q_i + 1 / classes): the probability of the label being right where half of the
-    labels are and wrong ones are drawn at random. Reference samples weigh as much as the mean.
+    labels are and wrong ones are drawn at random. Each class's samples weigh as much more as it is
+    more frequent elsewhere than in the pool. Reference samples weigh as much as the mean.
 
     Args:
         pool: The samples that it is fitted on.
@@ -132,6 +134,7 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
         class_count: Number of classes.
         landmark_count: Pool samples among the landmarks; the reference set is added to them.
         rounds: Rounds, at least one.
+        class_factors: [class], as `label_shift_factors` returns them.
         seed: Seed of the draw of landmarks.
 
     Cost: linear in samples, cubic in landmarks, for each round.
@@ -139,6 +142,7 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
     Source: [hastie2009elements], equation 7.64, for left-out predictions of a linear smoother.
     """
     landmark_map = fit_landmark_map(_landmarks(pool, reference, landmark_count, seed))
+    frequency = class_factors[pool.labels]
     features = np.concatenate(
         [landmark_map.apply(pool.vectors), landmark_map.apply(reference.vectors)]
     )
@@ -146,10 +150,10 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
     size = len(pool.labels)
     support = prior
     for _ in range(rounds):
-        weights = support / (support + 1.0 / class_count)
+        weights = frequency * support / (support + 1.0 / class_count)
         own = np.full(len(reference.labels), max(weights.mean(), _LEAST_REFERENCE_WEIGHT))
         smoother = _fit_smoother(features, targets, np.concatenate([weights, own]))
-        ridge, temperature = _best_setting(smoother, reference.labels)
+        ridge, temperature = _best_setting(smoother, slice(size, None), reference.labels)
         left_out = log_softmax(temperature * smoother.left_out(ridge), axis=1)
         support = np.exp(left_out[np.arange(size), pool.labels])
     return PoolPosterior(
@@ -159,6 +163,43 @@ def fit_pool_posterior(  # noqa: PLR0913  # Data and settings, each of its own m
         temperature=temperature,
         fitted_log_probabilities=left_out[:size].astype(np.float32),
         left_out_reference=left_out[size:].astype(np.float64),
+    )
+
+
+def fit_labels_as_given(
+    pool: LabelledVectors,
+    *,
+    class_count: int,
+    landmark_count: int,
+    class_factors: NDArray[np.float64],
+    seed: int,
+) -> PoolPosterior:
+    """Return the regression on the pool alone, as it is labelled.
+
+    Ridge and temperature are those of the lowest left-out log loss on the pool itself.
+
+    Args:
+        pool: The samples that it is fitted on.
+        class_count: Number of classes.
+        landmark_count: Pool samples among the landmarks.
+        class_factors: [class], weights of the classes' samples.
+        seed: Seed of the draw of landmarks.
+
+    Cost: as one round of `fit_pool_posterior`.
+    """
+    nobody = LabelledVectors(pool.vectors[:0], pool.labels[:0])
+    landmark_map = fit_landmark_map(_landmarks(pool, nobody, landmark_count, seed))
+    targets = np.eye(class_count, dtype=np.float32)[pool.labels]
+    smoother = _fit_smoother(landmark_map.apply(pool.vectors), targets, class_factors[pool.labels])
+    ridge, temperature = _best_setting(smoother, slice(None), pool.labels)
+    left_out = log_softmax(temperature * smoother.left_out(ridge), axis=1)
+    return PoolPosterior(
+        landmark_map=landmark_map,
+        coefficients=smoother.coefficients(ridge),
+        centre=smoother.centre,
+        temperature=temperature,
+        fitted_log_probabilities=left_out.astype(np.float32),
+        left_out_reference=left_out[:0],
     )
 
 
@@ -212,14 +253,17 @@ def _fit_smoother(
     return _Smoother(basis, spectrum, rotated, moments.astype(np.float64), centred, centre, weights)
 
 
-def _best_setting(smoother: _Smoother, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Return the ridge and temperature of the lowest left-out log loss on the reference set."""
+def _best_setting(
+    smoother: _Smoother, rows: slice, labels: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Return the ridge and temperature of the lowest left-out log loss on some rows."""
     losses = {}
     for ridge in _RIDGES:
-        outputs = smoother.left_out(ridge)[-len(labels) :]
+        outputs = smoother.left_out(ridge)[rows]
         for temperature in candidate_temperatures(smoother.targets.shape[1]):
             log_probabilities = log_softmax(temperature * outputs, axis=1)
-            losses[ridge, temperature] = -log_probabilities[np.arange(len(labels)), labels].mean()
+            given = log_probabilities[np.arange(len(labels)), labels]
+            losses[ridge, temperature] = -np.average(given, weights=smoother.weights[rows])
     return min(losses, key=lambda setting: losses[setting])
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mts_core.class_shares import hold_class_shares
+from mts_core.label_shift import label_shift_factors
 from mts_core.label_support import LabelAssessment, LabelSupport, SupportSettings
 from mts_core.pipeline_config import MethodName
 from mts_core.ranks import Ranks
@@ -30,7 +31,8 @@ class WinnowRun:
     The score of sample i is (w_i^alpha kappa_i^(gamma xi))^tau: w_i the weight by the run-averaged
     meta-network, kappa_i the support of its label by reference set and cleaned pool, tau below 1
     where few labels seem to be wrong, and xi below 1 where there are many classes. There the
-    shares of classes of few samples are also held near those of the pool.
+    shares of classes of few samples are also held near those of the pool. Scores of classes that
+    the reference set expects more often than the pool has them are raised in that proportion.
 
     Attributes:
         total_steps: Training steps, those of the posteriors, and one to pool them.
@@ -44,7 +46,7 @@ class WinnowRun:
         settings: WinnowSettings,
         *,
         pool_labels: NDArray[np.int64],
-        class_count: int,
+        class_factors: NDArray[np.float64],
     ) -> None:
         """Begin before the first step.
 
@@ -53,13 +55,13 @@ class WinnowRun:
             support: Posteriors before the first view.
             settings: How scores are made of both.
             pool_labels: [sample] int64.
-            class_count: Number of classes.
+            class_factors: [class], as `label_shift_factors` returns them.
         """
         self._trained = trained
         self._support = support
         self._settings = settings
         self._pool_labels = pool_labels
-        self._class_count = class_count
+        self._class_factors = class_factors
         self._support_steps = 0
         self._assessment = LabelAssessment(np.empty(0), float("nan"))
         self.total_steps = trained.total_steps + support.total
@@ -93,7 +95,8 @@ class WinnowRun:
         least = np.finfo(np.float32).tiny
         prior = settings.class_share_prior * (1.0 - many)
         held = hold_class_shares(np.maximum(scores, least), self._pool_labels, prior=prior)
-        return np.maximum(held, least).astype(np.float32)
+        raised = held * (self._class_factors**settings.label_shift)[self._pool_labels]
+        return np.asarray(np.maximum(raised / max(1.0, raised.max()), least), dtype=np.float32)
 
     @property
     def _sharpness_factor(self) -> float:
@@ -101,7 +104,7 @@ class WinnowRun:
 
     @property
     def _many_classes_factor(self) -> float:
-        return many_classes_factor(self._class_count, self._settings.usual_classes)
+        return many_classes_factor(len(self._class_factors), self._settings.usual_classes)
 
     def part_scores(self) -> Mapping[MethodName, NDArray[np.float32]]:
         """Return the weights of the meta-network alone."""
@@ -118,6 +121,7 @@ class WinnowRun:
             "label_noise": self._assessment.noise,
             "sharpness_factor": self._sharpness_factor,
             "many_classes_factor": self._many_classes_factor,
+            "class_factors": self._class_factors.tolist(),
         }
         return self._trained.summary() | {"label_support": self._support.summary() | found}
 
@@ -182,14 +186,20 @@ def start_winnow(problem: WeightingProblem, *, seed: int, device: torch.device) 
     if not isinstance(settings, WinnowSettings):
         raise TypeError("The problem's settings belong to another method.")
     pool_labels = problem.pool.labels.cpu().numpy()
+    reference_labels = problem.reference.labels.cpu().numpy()
     class_count = problem.pool.class_count
     support = LabelSupport(
         problem.views,
         pool_labels,
-        problem.reference.labels.cpu().numpy(),
+        reference_labels,
         class_count=class_count,
-        settings=SupportSettings(settings.landmarks, settings.cleaning_rounds),
+        settings=SupportSettings(
+            landmark_count=settings.landmarks,
+            cleaning_rounds=settings.cleaning_rounds,
+            label_shift=settings.label_shift,
+        ),
         seed=derive_seed(seed, "label support"),
     )
+    factors = label_shift_factors(pool_labels, reference_labels, class_count)
     trained = start_mts(problem, seed=seed, device=device)
-    return WinnowRun(trained, support, settings, pool_labels=pool_labels, class_count=class_count)
+    return WinnowRun(trained, support, settings, pool_labels=pool_labels, class_factors=factors)

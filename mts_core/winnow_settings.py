@@ -55,6 +55,14 @@ class WinnowSettings(TrainerSettings):
         high=100_000.0,
         symbol="n₀",
     )
+    label_shift: float = setting(
+        1.0,
+        text="Power with which classes weigh more that the reference set has more often than the "
+        "pool. 0 leaves the pool's classes as frequent as they are.",
+        low=0.0,
+        high=1.0,
+        symbol="χ",
+    )
     cleaning_rounds: int = setting(
         4,
         text="Rounds in which the pool's own posterior weighs wrong labels down.",

@@ -16,7 +16,7 @@ from mts_core.kernel_ridge import (
 from mts_core.label_support import LabelSupport, SupportSettings
 from mts_core.pool_posterior import LabelledVectors, fit_pool_posterior
 
-SETTINGS = SupportSettings(landmark_count=32, cleaning_rounds=4)
+SETTINGS = SupportSettings(landmark_count=32, cleaning_rounds=4, label_shift=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,7 @@ class _Problem:
     pool_labels: NDArray[np.int64]
     reference_labels: NDArray[np.int64]
     is_good: NDArray[np.bool_]
+    class_count: int = CLASSES
 
 
 def _problem(
@@ -52,7 +53,7 @@ def _fitted(
         {name: problem.views[name] for name in names},
         problem.pool_labels,
         problem.reference_labels,
-        class_count=CLASSES,
+        class_count=problem.class_count,
         settings=settings,
         seed=0,
     )
@@ -114,7 +115,7 @@ def test_the_summary_has_the_loss_of_each_posterior_and_of_all() -> None:
     problem = _problem()
     labels = _fitted(problem, names=["clear", "noise"])
     summary = labels.summary()
-    assert set(summary) == {"posteriors", "pooled_reference_log_loss"}
+    assert set(summary) == {"posteriors", "pooled_reference_log_loss", "labels_are_turned"}
     assert all(
         set(found) == {"exponent", "reference_log_loss"} for found in _posteriors(labels).values()
     )
@@ -145,6 +146,7 @@ def test_a_fold_of_few_references_has_no_part_in_what_the_pool_says_of_it() -> N
             class_count=CLASSES,
             landmark_count=size,
             rounds=SETTINGS.cleaning_rounds,
+            class_factors=np.ones(CLASSES),
             seed=9,
         )
         found = by_pool.log_probabilities(view.reference[is_out])
@@ -232,9 +234,71 @@ def test_support_is_that_of_both_posteriors_pooled() -> None:
         class_count=CLASSES,
         landmark_count=size,
         rounds=SETTINGS.cleaning_rounds,
+        class_factors=np.ones(CLASSES),
         seed=9,
     )
     product = by_reference * opinion + by_pool * fitted.fitted_log_probabilities
     probabilities = softmax(product, axis=1)
     given = probabilities[places, problem.pool_labels]
     assert np.allclose(labels.assess().support, given**2 / probabilities.max(axis=1), rtol=0.05)
+
+
+# Few samples bear the name of a class, and most of those that belong there bear another one: they
+# are a minority in their own place. An even reference set says that they are none.
+def test_a_rare_class_is_believed_where_the_reference_set_has_it_as_often() -> None:
+    found = []
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        pool, truth = draw(300, generator)
+        is_rare = truth == 2
+        moves = is_rare & (generator.random(300) < 0.7)
+        reference, reference_labels = draw(3 * CLASSES, generator)
+        labels = np.where(moves, np.arange(300) % 2, truth)
+        problem = _Problem({"clear": View(pool, reference)}, labels, reference_labels, ~moves)
+        supports = (
+            _fitted(problem, replace(SETTINGS, label_shift=power)).assess().support
+            for power in (0.0, 1.0)
+        )
+        found.append([auroc(each[is_rare | moves], problem.is_good[is_rare]) for each in supports])
+    without, with_shift = np.mean(found, axis=0)
+    assert with_shift > without + 0.05
+
+
+def _two_classes(*, turned: float, references: int = 4, seed: int = 0) -> _Problem:
+    """Return a pool of two clear classes of which such a share bears the other one's name."""
+    generator = np.random.default_rng(seed)
+    truth = np.arange(200) % 2
+    reference_labels = np.arange(2 * references) % 2
+    pool, reference = (
+        (np.eye(2, 6)[labels] + 0.3 * generator.normal(size=(len(labels), 6))).astype(np.float32)
+        for labels in (truth, reference_labels)
+    )
+    is_turned = generator.permutation(200) < turned * 200
+    labels = np.where(is_turned, 1 - truth, truth)
+    return _Problem({"clear": View(pool, reference)}, labels, reference_labels, ~is_turned, 2)
+
+
+# Of 60 % four reference samples may not tell.
+@pytest.mark.parametrize(
+    ("turned", "references"), [(0.6, 4), (0.75, 2), (0.75, 4), (0.9, 2), (0.9, 4)]
+)
+def test_two_classes_whose_labels_mostly_name_the_other_one_are_seen_through(
+    turned: float, references: int
+) -> None:
+    for seed in range(3):
+        problem = _two_classes(turned=turned, references=references, seed=seed)
+        labels = _fitted(problem)
+        assert labels.summary()["labels_are_turned"]
+        assert auroc(labels.assess().support, problem.is_good) > 0.95
+
+
+@pytest.mark.parametrize("turned", [0.0, 0.1, 0.4])
+def test_two_classes_with_fewer_wrong_labels_are_taken_as_they_are(turned: float) -> None:
+    for seed in range(3):
+        labels = _fitted(_two_classes(turned=turned, references=2, seed=seed))
+        assert not labels.summary()["labels_are_turned"]
+
+
+def test_more_classes_are_not_asked_whether_they_are_turned() -> None:
+    labels = _fitted(_lookalikes(bad=0.9, seed=0))
+    assert not labels.summary()["labels_are_turned"]

@@ -14,6 +14,7 @@ from mts_core.kernel_ridge import fit_kernel_posterior
 from mts_core.pool_posterior import (
     LabelledVectors,
     PoolPosterior,
+    fit_labels_as_given,
     fit_landmark_map,
     fit_pool_posterior,
 )
@@ -55,6 +56,7 @@ def _fit(
         "class_count": CLASSES,
         "landmark_count": len(pool.labels),
         "rounds": 1,
+        "class_factors": np.ones(CLASSES),
         "seed": 0,
     }
     return fit_pool_posterior(pool, reference, prior, **{**settings, **changes})
@@ -95,11 +97,14 @@ class _Refitted:
             rows.append(self.outputs(self.vectors[[sample]], weights, ridge, used)[0])
         return np.stack(rows)
 
-    def run(self, prior: Weights, rounds: int) -> tuple[Weights, float, float]:
+    def run(
+        self, prior: Weights, rounds: int, class_factors: Weights
+    ) -> tuple[Weights, float, float]:
         """Return the last round's weights, ridge and temperature."""
         support = prior
         for _ in range(rounds):
             weights = support / (support + 1.0 / CLASSES)
+            weights *= class_factors[self.labels[: self.size]]
             own = np.full(len(self.labels) - self.size, max(weights.mean(), 0.05))
             weights = np.concatenate([weights, own])
             outputs = {ridge: self.left_out(weights, ridge) for ridge in RIDGES}
@@ -116,16 +121,19 @@ class _Refitted:
         return -float(known[np.arange(len(known)), self.labels[self.size :]].mean())
 
 
-@pytest.mark.parametrize("rounds", [1, 3])
+@pytest.mark.parametrize(
+    ("rounds", "class_factors"), [(1, (1.0, 1.0, 1.0)), (3, (1.0, 1.0, 1.0)), (3, (2.5, 0.4, 1.0))]
+)
 def test_predictions_are_those_of_a_regression_solved_again_without_the_sample(
-    rounds: int,
+    rounds: int, class_factors: tuple[float, ...]
 ) -> None:
     pool, reference, _ = _problem()
     prior = _prior(pool, reference)
     refitted = _Refitted(pool, reference)
-    weights, ridge, temperature = refitted.run(prior, rounds)
+    factors = np.array(class_factors)
+    weights, ridge, temperature = refitted.run(prior, rounds, factors)
     left_out = log_softmax(temperature * refitted.left_out(weights, ridge), axis=1)
-    posterior = _fit(pool, reference, prior, rounds=rounds)
+    posterior = _fit(pool, reference, prior, rounds=rounds, class_factors=factors)
     tolerance = OUTPUT_TOLERANCE * temperature
     assert posterior.temperature == temperature
     assert np.allclose(posterior.fitted_log_probabilities, left_out[: len(prior)], atol=tolerance)
@@ -135,6 +143,30 @@ def test_predictions_are_those_of_a_regression_solved_again_without_the_sample(
     outputs = refitted.outputs(queries.astype(np.float64), weights, ridge, everything)
     expected = log_softmax(temperature * outputs, axis=1)
     assert np.allclose(posterior.log_probabilities(queries), expected, atol=tolerance)
+
+
+def test_labels_as_given_are_fitted_with_the_classes_factors_and_without_a_reference_set() -> None:
+    pool, _, _ = _problem()
+    factors = np.array([2.5, 0.4, 1.0])
+    nobody = LabelledVectors(pool.vectors[:0], pool.labels[:0])
+    refitted, weights = _Refitted(pool, nobody), factors[pool.labels]
+    places = np.arange(len(weights))
+    predicted = {
+        (ridge, temperature): log_softmax(temperature * outputs, axis=1)
+        for ridge in RIDGES
+        for outputs in (refitted.left_out(weights, ridge),)
+        for temperature in TEMPERATURES
+    }
+    best = max(
+        predicted,
+        key=lambda pair: float(weights @ predicted[pair][places, pool.labels]),
+    )
+    posterior = fit_labels_as_given(
+        pool, class_count=CLASSES, landmark_count=len(weights), class_factors=factors, seed=0
+    )
+    assert posterior.temperature == best[1]
+    tolerance = OUTPUT_TOLERANCE * best[1]
+    assert np.allclose(posterior.fitted_log_probabilities, predicted[best], atol=tolerance)
 
 
 def test_features_reproduce_the_kernel_where_every_sample_is_a_landmark() -> None:

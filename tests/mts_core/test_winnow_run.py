@@ -15,7 +15,9 @@ from curation_problems import (
 from numpy.typing import NDArray
 
 from mts_core.class_shares import hold_class_shares
+from mts_core.curation_data import CurationData
 from mts_core.errors import ConfigError
+from mts_core.label_shift import label_shift_factors
 from mts_core.methods import pipeline_config_from_mapping
 from mts_core.pipeline import CurationResult, Phase, run_pipeline
 from mts_core.trainer_settings import TrainerSettings
@@ -24,7 +26,9 @@ from mts_core.winnow_settings import WinnowSettings
 
 SHARED = {item.name: getattr(QUICK, item.name) for item in fields(TrainerSettings)}
 WINNOW = WinnowSettings(**SHARED, landmarks=32)
-OF_MTS_ALONE = replace(WINNOW, sharpness=0.0, meta_sharpness=1.0, full_sharpness_noise=0.0)
+OF_MTS_ALONE = replace(
+    WINNOW, sharpness=0.0, meta_sharpness=1.0, full_sharpness_noise=0.0, label_shift=0.0
+)
 
 
 def _support(result: CurationResult) -> NDArray[np.float32]:
@@ -44,7 +48,8 @@ def test_a_score_is_a_product_of_powers_of_weight_and_support(
     sharpness: float, meta_sharpness: float
 ) -> None:
     data, _ = make_data()
-    config = replace(WINNOW, sharpness=sharpness, meta_sharpness=meta_sharpness)
+    powers_alone = {"sharpness": sharpness, "meta_sharpness": meta_sharpness, "label_shift": 0.0}
+    config = replace(WINNOW, **powers_alone)
     found = finish(data, without_evaluation(config))
     weights = finish(data, without_evaluation(QUICK)).scores.astype(np.float64)
     factor = found.report["label_support"]["sharpness_factor"]
@@ -94,7 +99,7 @@ def test_the_support_counts_less_among_many_classes(
 @pytest.mark.parametrize("prior", [0.0, 20.0])
 def test_with_many_classes_the_support_is_softer_and_shares_are_held(prior: float) -> None:
     data, _ = make_data()
-    config = replace(WINNOW, usual_classes=2, class_share_prior=prior)
+    config = replace(WINNOW, usual_classes=2, class_share_prior=prior, label_shift=0.0)
     found = finish(data, without_evaluation(config))
     weights = finish(data, without_evaluation(QUICK)).scores.astype(np.float64)
     many = many_classes_factor(data.class_count, 2)
@@ -107,6 +112,35 @@ def test_with_many_classes_the_support_is_softer_and_shares_are_held(prior: floa
     )
     expected = hold_class_shares(powers[0] * powers[1], data.pool_labels, prior=prior * (1 - many))
     assert np.allclose(found.scores, expected, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_scores_of_classes_that_the_reference_set_has_more_often_are_raised(power: float) -> None:
+    data = _uneven_data()
+    factors = label_shift_factors(data.pool_labels, data.reference_labels, data.class_count)
+    config = replace(WINNOW, label_shift=power)
+    found = finish(data, without_evaluation(config))
+    assert found.report["label_support"]["class_factors"] == factors.tolist()
+    weights = finish(data, without_evaluation(QUICK)).scores.astype(np.float64)
+    factor = found.report["label_support"]["sharpness_factor"]
+    powers = (
+        weights ** (config.meta_sharpness * factor),
+        _support(found).astype(np.float64) ** (config.sharpness * factor),
+    )
+    raised = powers[0] * powers[1] * factors[data.pool_labels] ** power
+    assert np.allclose(found.scores, raised / max(1.0, raised.max()), rtol=1e-5, atol=0)
+
+
+def _uneven_data() -> CurationData:
+    """Return a pool with few samples of one class, and a reference set with as many of each."""
+    data, _ = make_data(pool_size=300)
+    kept = np.flatnonzero((data.pool_labels != 0) | (np.arange(300) % 5 == 0))
+    return replace(
+        data,
+        pool_inputs=data.pool_inputs[kept],
+        pool_labels=data.pool_labels[kept],
+        pool_is_real=data.pool_is_real[kept],
+    )
 
 
 @pytest.mark.parametrize(
@@ -190,6 +224,7 @@ def test_no_score_is_zero_however_sharp() -> None:
         ("full_sharpness_noise", 1.5),
         ("usual_classes", 1),
         ("class_share_prior", -1.0),
+        ("label_shift", 1.5),
         ("cleaning_rounds", 0),
         ("landmarks", 15),
     ],
