@@ -183,25 +183,34 @@ class LabelSupport:
 
     def _ask_whether_turned(self) -> Iterator[None]:
         """Hold what the pool says as it is labelled, in each view, against the reference set."""
-        pool_labels, own = self._pool_labels[self._fitted], self._reference_labels
-        log_odds = np.zeros(len(own))
+        own = self._reference_labels
+        places, log_odds = np.arange(len(own)), np.zeros(len(own))
         for name, view in self._views.items():
             posterior = fit_labels_as_given(
-                LabelledVectors(view.pool[self._fitted], pool_labels),
+                self._fitted_pool(view),
                 class_count=self._class_count,
                 landmark_count=self._settings.landmark_count,
-                class_factors=self._class_factors(pool_labels),
+                class_factors=self._class_factors,
                 seed=derive_seed(self._seed, "labels as given", name),
             )
             found = posterior.log_probabilities(view.reference[self._known])
-            places = np.arange(len(own))
             log_odds += (found[places, own] - found[places, 1 - own]) / len(self._views)
             yield None
         self._are_turned = labels_are_turned(log_odds)
 
-    def _class_factors(self, pool_labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        factors = label_shift_factors(pool_labels, self._all_reference_labels, self._class_count)
+    @property
+    def _believed_labels(self) -> NDArray[np.int64]:
+        return 1 - self._pool_labels if self._are_turned else self._pool_labels
+
+    @property
+    def _class_factors(self) -> NDArray[np.float64]:
+        factors = label_shift_factors(
+            self._believed_labels, self._all_reference_labels, self._class_count
+        )
         return np.asarray(factors**self._settings.label_shift)
+
+    def _fitted_pool(self, view: View) -> LabelledVectors:
+        return LabelledVectors(view.pool[self._fitted], self._believed_labels[self._fitted])
 
     def _fit(self, name: str, view: View) -> Iterator[None]:
         known = LabelledVectors(view.reference[self._known], self._reference_labels)
@@ -222,8 +231,7 @@ class LabelSupport:
     def _fit_pool(
         self, name: str, view: View, known: LabelledVectors, by_reference: KernelPosterior
     ) -> PoolPosterior:
-        labels = self._pool_labels[self._fitted]
-        pool = LabelledVectors(view.pool[self._fitted], 1 - labels if self._are_turned else labels)
+        pool = self._fitted_pool(view)
         prior = np.exp(by_reference.log_probabilities(pool.vectors))
         return fit_pool_posterior(
             pool,
@@ -232,7 +240,7 @@ class LabelSupport:
             class_count=self._class_count,
             landmark_count=self._settings.landmark_count,
             rounds=self._settings.cleaning_rounds,
-            class_factors=self._class_factors(pool.labels),
+            class_factors=self._class_factors,
             seed=derive_seed(self._seed, "landmarks", name),
         )
 
