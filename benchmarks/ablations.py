@@ -79,6 +79,7 @@ VARIANTS: Final[Mapping[str, Variant]] = {
     "winnow, support alone": Variant(_WINNOW, {"meta_sharpness": 0.0}),
     "winnow, weights alone": Variant(_WINNOW, {"sharpness": 0.0}),
     "winnow, always sharp": Variant(_WINNOW, {"full_sharpness_noise": 0.0}),
+    "winnow, classes as in the pool": Variant(_WINNOW, {"label_shift": 0.0}),
     "winnow, one cleaning round": Variant(_WINNOW, {"cleaning_rounds": 1}),
     "winnow, frozen": Variant(_WINNOW, {"meta_learning_rate": FROZEN_RATE}),
     "winnow, permuted": Variant(_WINNOW, is_permuted=True),

@@ -141,9 +141,7 @@ def _inner_products(passage: _Passage, direction: ParameterTensors) -> Tensor:
     own = {name: direction[passage.prefix + name] for name, _ in passage.layer.named_parameters()}
     answer = functional_call(passage.layer, own, (passage.inputs,))
     dtype = next(iter(own.values())).dtype
-    # Summed in the parameters' dtype even under autocast, whose products have eight bits.
-    rows, columns = answer.flatten(1).to(dtype), gradient.flatten(1).to(dtype)
-    # Products of one row each are summed on the way; elementwise ones would all be written first.
-    # Autocast would round what the product takes, whatever its dtype.
-    with torch.autocast(rows.device.type, enabled=False):
-        return torch.bmm(rows.unsqueeze(1), columns.unsqueeze(2)).flatten()
+    # Elementwise, and in the parameters' dtype: autocast would round what a matrix product takes to
+    # eight bits, whatever its dtype. On a CPU a product of one row by one column for each sample
+    # takes three times as long besides.
+    return (answer.flatten(1).to(dtype) * gradient.flatten(1).to(dtype)).sum(dim=1)

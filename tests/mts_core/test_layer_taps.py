@@ -93,6 +93,20 @@ def test_nothing_is_recorded_unasked_or_beyond_memory(
     assert not forward_batch(classifier, batch, bound, is_tapped=is_tapped).taps
 
 
+def test_inner_products_are_summed_in_full_precision_under_autocast() -> None:
+    width = 257  # The smallest count that eight bits round.
+    layer = torch.nn.utils.skip_init(torch.nn.Linear, 1, width)
+    direction = {"0.weight": torch.ones(width, 1), "0.bias": torch.zeros(width)}
+    network = torch.nn.Sequential(layer)
+    taps = LayerTaps()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        with taps.listen(network):
+            outputs = network(torch.ones(3, 1))
+        outputs.sum().backward()
+        aligned = taps.alignment(direction)
+    assert aligned.tolist() == [width] * 3
+
+
 def test_calls_after_the_recording_leave_no_trace(generator: torch.Generator) -> None:
     batch = make_batch(generator)
     classifier = make_classifier(ClassifierKind.CNN, batch, generator)
