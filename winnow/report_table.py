@@ -73,14 +73,27 @@ def measured_on(report: JsonObject) -> str:
     return f"Measured by: {report.get('measured_on', '-')}"
 
 
-def reference_line(report: JsonObject) -> str | None:
-    """Returns what to do with the reference set beside the weights; None where that is nothing."""
+def advice(report: JsonObject) -> list[str]:
+    """Returns what else to know before training with the weights, a sentence or two each."""
+    return [line for line in (_reference_line(report), _turned_labels_line(report)) if line]
+
+
+def _reference_line(report: JsonObject) -> str | None:
     times = _times(report)
     if times == "1":
         return None
     return (
         f"Count each reference sample {times} times as much as the mean pool sample "
         "when you train with these weights."
+    )
+
+
+def _turned_labels_line(report: JsonObject) -> str | None:
+    if not report.get("label_support", {}).get("labels_are_turned"):
+        return None
+    return (
+        "Of the two classes, most labels of the pool seem to name the other one. The weights "
+        "allow for that; look at where the labels come from."
     )
 
 

@@ -1,4 +1,4 @@
-"""In a real browser: how much reference samples count is told, and the training lines heed it."""
+"""In a real browser: what the report tells beside its table, and the training lines heed it."""
 
 import dataclasses
 import json
@@ -43,6 +43,8 @@ def address(service: SharedService) -> StackAddress:
 @pytest.fixture(scope="module")
 def job(address: StackAddress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FinishedJob]:
     """A job on a pool that contradicts its references, which have to count more therefore.
+
+    Its two classes have all but changed names.
 
     Beside it the workspace holds one without a table, to compare it with.
     """
@@ -193,6 +195,15 @@ def test_verdict_tells_what_the_reference_set_brings_without_a_selection(
     panel = open_with_report(page, job, rows=rows, recommendation="winnow_selected")
     expect(panel).to_contain_text("Winnow selected reaches")
     expect(panel).not_to_contain_text("without a selection")
+
+
+def test_labels_of_two_classes_that_changed_names_are_told(page: Page, job: FinishedJob) -> None:
+    told = "Most labels of the pool seem to name the other class"
+    support = job.report()["label_support"]
+    assert support["labels_are_turned"]
+    expect(open_job(page, job)).to_contain_text(told)
+    kept = open_with_report(page, job, label_support=support | {"labels_are_turned": False})
+    expect(kept).not_to_contain_text(told)
 
 
 def test_weights_of_a_large_pool_are_those_of_the_whole(page: Page, job: FinishedJob) -> None:

@@ -13,7 +13,7 @@ from winnow.commands.score import parse_dataset
 from winnow.commands.select import choose_rule
 from winnow.errors import ApiError, InputError, PortInUseError, Problem
 from winnow.exit_codes import ExitCode, exit_code_of
-from winnow.report_table import console_table, markdown_table, reference_line, table_rows
+from winnow.report_table import advice, console_table, markdown_table, table_rows
 from winnow.resources import Suggested, Threshold, TopCount, TopFraction
 
 
@@ -144,10 +144,16 @@ def test_table_shows_the_reference_weight_where_a_row_has_one_and_fits_into_80_c
 
 
 def test_line_below_the_table_says_how_much_reference_samples_count_where_it_is_not_once() -> None:
-    assert reference_line({"reference_weight": 1.0}) is None
+    assert advice({"reference_weight": 1.0}) == []
     # That of a job of a selector.
-    assert reference_line({"rows": []}) is None
-    assert reference_line({"reference_weight": 10.0}) == (
+    assert advice({"rows": []}) == []
+    assert advice({"reference_weight": 10.0}) == [
         "Count each reference sample 10 times as much as the mean pool sample when you train with "
         "these weights."
-    )
+    ]
+
+
+def test_line_below_the_table_says_where_two_classes_have_changed_names() -> None:
+    assert advice({"label_support": {"labels_are_turned": False}}) == []
+    [line] = advice({"label_support": {"labels_are_turned": True}})
+    assert line.startswith("Of the two classes, most labels of the pool seem to name the other one")

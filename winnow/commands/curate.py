@@ -24,7 +24,7 @@ from winnow.curate import CurateRequest, curate
 from winnow.display import choose_display
 from winnow.errors import InputError
 from winnow.operations.output_folder import Outcome, how_to_open, make_output_folder
-from winnow.report_table import console_table, measured_on, reference_line, table_rows
+from winnow.report_table import advice, console_table, measured_on, table_rows
 from winnow.resources import DatasetRequest, Role
 
 _INPUT_HELP = "An image folder, a zip or tar of one, a Parquet, JSONL or CSV table, or an .npz."
@@ -121,8 +121,8 @@ def _print_outcome(outcome: Outcome, opening: str, output: OutputFormat) -> None
         print(measured_on(outcome.report))
     if recommended:
         print(f"Recommended: {recommended}")
-    if counting := reference_line(outcome.report):
-        print(counting)
+    for line in advice(outcome.report):
+        print(line)
     print("Written:")
     for path in outcome.files:
         print(f"  {path}")

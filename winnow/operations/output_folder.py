@@ -13,7 +13,7 @@ from winnow.operations.results import (
     get_report,
     get_traces,
 )
-from winnow.report_table import markdown_table, measured_on, reference_line, table_rows
+from winnow.report_table import advice, markdown_table, measured_on, table_rows
 from winnow.resources import Job, JsonObject
 from winnow.transport import Transport
 
@@ -125,10 +125,8 @@ def _readme(job: Job, out: Path, report: JsonObject) -> str:
 
 def _table(report: JsonObject) -> str:
     rows = table_rows(report)
-    if not rows:
-        return ""
-    parts = [markdown_table(rows), measured_on(report), reference_line(report)]
-    return "".join(f"\n{part}\n" for part in parts if part)
+    measured = [markdown_table(rows), measured_on(report)] if rows else []
+    return "".join(f"\n{part}\n" for part in [*measured, *advice(report)])
 
 
 def _how(job: Job) -> str:

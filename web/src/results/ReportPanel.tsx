@@ -1,9 +1,10 @@
-import { Badge, Table, Text } from "@mantine/core";
+import { Badge, Stack, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 
 import type { Job } from "../api/client";
 import { reportQuery } from "../api/queries";
 import { Answer } from "../feedback/Answer";
+import { Notice } from "../feedback/Notice";
 import { counted, percent, spelled, whole } from "../format/words";
 import {
   type Report,
@@ -28,17 +29,30 @@ export function ReportPanel({ job }: { job: Job }) {
       <Answer query={query}>
         {(raw) => {
           const report = reportOf(raw);
-          if (report.rows.length === 0) {
-            return (
-              <Text size="sm" c="dimmed">
-                This job did not measure accuracy; the setting "evaluate" asks for it.
-              </Text>
-            );
-          }
-          return <ReportTable {...report} />;
+          return (
+            <Stack gap="sm">
+              {report.labelsAreTurned && <TurnedLabels />}
+              {report.rows.length > 0 ? (
+                <ReportTable {...report} />
+              ) : (
+                <Text size="sm" c="dimmed">
+                  This job did not measure accuracy; the setting "evaluate" asks for it.
+                </Text>
+              )}
+            </Stack>
+          );
         }}
       </Answer>
     </section>
+  );
+}
+
+function TurnedLabels() {
+  return (
+    <Notice title="Most labels of the pool seem to name the other class">
+      The reference set is explained better by the opposite of what the pool says. The weights allow
+      for that; look at where the labels come from.
+    </Notice>
   );
 }
 

@@ -11,12 +11,19 @@ export interface ReportRow {
   reference_weight?: number;
 }
 
+/** Whom the support of the labels was asked of; reports of other methods have none. */
+interface LabelSupport {
+  labels_are_turned?: boolean;
+}
+
 export interface Report {
   rows: ReportRow[];
   /** The same for the weights that the job has written. */
   referenceWeight: number;
   recommendation: string | null;
   measuredOn: string | null;
+  /** Whether, of two classes, most labels of the pool seem to name the other one. */
+  labelsAreTurned: boolean;
 }
 
 export function reportOf(raw: Record<string, unknown>): Report {
@@ -26,6 +33,7 @@ export function reportOf(raw: Record<string, unknown>): Report {
     referenceWeight: typeof raw.reference_weight === "number" ? raw.reference_weight : 1,
     recommendation: typeof raw.recommendation === "string" ? raw.recommendation : null,
     measuredOn: typeof raw.measured_on === "string" ? raw.measured_on : null,
+    labelsAreTurned: (raw.label_support as LabelSupport | undefined)?.labels_are_turned === true,
   };
 }
 
