@@ -147,10 +147,11 @@ def test_line_below_the_table_says_how_much_reference_samples_count_where_it_is_
     assert advice({"reference_weight": 1.0}) == []
     # That of a job of a selector.
     assert advice({"rows": []}) == []
-    assert advice({"reference_weight": 10.0}) == [
+    [line] = advice({"reference_weight": 10.0})
+    assert line == (
         "Count each reference sample 10 times as much as the mean pool sample when you train with "
         "these weights."
-    ]
+    )
 
 
 def test_line_below_the_table_says_where_two_classes_have_changed_names() -> None:
