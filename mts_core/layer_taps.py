@@ -139,7 +139,7 @@ def _inner_products(passage: _Passage, direction: ParameterTensors) -> Tensor:
     if gradient is None:
         raise RuntimeError("The loss was not differentiated before its alignment was asked for.")
     own = {name: direction[passage.prefix + name] for name, _ in passage.layer.named_parameters()}
-    answer = functional_call(passage.layer, own, (passage.inputs,))
+    answer: Tensor = functional_call(passage.layer, own, (passage.inputs,))
     dtype = next(iter(own.values())).dtype
     # Elementwise, and in the parameters' dtype: autocast would round what a matrix product takes to
     # eight bits, whatever its dtype. On a CPU a product of one row by one column for each sample
