@@ -8,6 +8,7 @@ from quality_sets import QualitySet
 from sets.backgrounds import backgrounds
 from sets.clouds import fifty_classes, two_classes, two_hundred_classes
 from sets.digits import digits
+from sets.interpolated import handwriting, nuclei, penguins
 from sets.letters import letters
 from sets.tabular import tabular
 from sets.text import text
@@ -21,5 +22,8 @@ BUILDERS: Final[Mapping[str, Callable[[], QualitySet]]] = {
     "two_classes": two_classes,
     "fifty_classes": fifty_classes,
     "two_hundred_classes": two_hundred_classes,
+    "handwriting": handwriting,
+    "nuclei": nuclei,
+    "penguins": penguins,
 }
 """Every set by its name."""

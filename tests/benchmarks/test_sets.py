@@ -8,6 +8,7 @@ import pytest
 from quality_sets import Quality, QualitySet
 from sets import BUILDERS
 from sets.glyphs import Distortion, draw_glyph, find_faces
+from sets.interpolated import RowSource
 from sets.letters import PRINTED
 from sets.scenes import SCENE_COUNT, draw_scene
 from sets.tabular import fit_copula
@@ -24,9 +25,13 @@ SIZES = {
     "two_classes": (4000, 20, 12_000, 2, 0.4),
     "fifty_classes": (4000, 500, 12_000, 50, 0.4),
     "two_hundred_classes": (4000, 2000, 12_000, 200, 0.4),
+    "handwriting": (2000, 100, 799, 10, 0.4),
+    "nuclei": (2000, 20, 265, 2, 0.4),
+    "penguins": (1800, 30, 138, 6, 0.4),
 }
 """Pool, reference, test, classes, share of good samples."""
 BUILT = ["digits", "tabular", "two_classes", "fifty_classes", "two_hundred_classes"]
+BUILT += (INTERPOLATED := ["handwriting", "nuclei", "penguins"])
 BUILT += [pytest.param(name, marks=pytest.mark.slow) for name in ("backgrounds", "letters", "text")]
 
 
@@ -52,7 +57,10 @@ def test_a_set_has_the_promised_sizes_in_every_class(name: str) -> None:
         (data.test_labels, test),
     ):
         assert labels is not None
-        assert np.bincount(labels).tolist() == [size // classes] * classes
+        assert len(labels) == size
+        # What is left over of real rows for testing has its classes as they come.
+        if labels is not data.test_labels or name not in INTERPOLATED:
+            assert np.bincount(labels).tolist() == [size // classes] * classes
     assert problem.is_good.mean() == pytest.approx(good_share, abs=1e-12)
 
 
@@ -130,6 +138,18 @@ def test_a_copula_keeps_marginals_and_order() -> None:
     correlation = np.corrcoef(np.log(drawn[:, :2]).T)[0, 1]
     # The standard error of a correlation of 0.7 is (1 - 0.7^2) / sqrt(4000); both are estimates.
     assert correlation == pytest.approx(0.7, abs=4 * np.sqrt(2) * 0.51 / np.sqrt(4000))
+
+
+def test_an_interpolated_row_lies_between_a_row_and_a_near_one_of_its_class() -> None:
+    near, other = np.array([[0.0, 0.0], [4.0, 2.0]]), np.array([[9.0, 9.0], [9.0, 9.5]])
+    partners = np.array([[1], [0]])
+    source = RowSource([near, other], [partners, partners], np.random.default_rng(0))
+    drawn = np.array([source.draw(0) for _ in range(200)])
+    assert np.allclose(drawn[:, 0], 2.0 * drawn[:, 1])
+    # Uniform between both ends: the spread of a mean of 200 is 4 / sqrt(12 * 200).
+    assert drawn[:, 0].mean() == pytest.approx(2.0, abs=4 * 4.0 / np.sqrt(12 * 200))
+    halfway = np.array([source.draw_between_classes() for _ in range(200)])
+    assert ((halfway[:, 0] > 3.1) & (halfway[:, 0] < 7.5)).all()
 
 
 def test_a_glyph_is_ink_inside_its_picture() -> None:
