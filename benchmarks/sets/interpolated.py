@@ -137,7 +137,7 @@ def _interpolated(
     rows: Rows,
     labels: Classes,
     *,
-    per_class: "_Sizes",
+    per_class: _Sizes,
 ) -> QualitySet:
     generator = np.random.default_rng((SEED, len(class_names)))
     source, reference, test = _split(labels, per_class.reference, generator)
