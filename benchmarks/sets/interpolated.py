@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,6 +10,8 @@ from numpy.typing import NDArray
 from quality_sets import Quality, QualitySet, make_set, shuffled_pool
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.neighbors import NearestNeighbors
+
+from sets.plotnine_tables import read_plotnine_table
 
 Rows = NDArray[np.float64]
 Classes = NDArray[np.int64]
@@ -68,10 +68,7 @@ def penguins() -> QualitySet:
     Raises:
         ModuleNotFoundError: plotnine is not installed.
     """
-    spec = find_spec("plotnine")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("plotnine is missing: install requirements/dev.txt")
-    table = pd.read_csv(Path(spec.origin).parent / "data" / "penguins.csv").dropna()
+    table = read_plotnine_table("penguins").dropna()
     kinds = pd.Categorical(table["species"] + ", " + table["sex"])
     measures = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
     return _interpolated(

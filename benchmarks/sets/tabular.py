@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from quality_sets import Pool, Quality, QualitySet, make_set
 from scipy.special import ndtr, ndtri
+
+from sets.plotnine_tables import read_plotnine_table
 
 Rows = NDArray[np.float64]
 
@@ -100,10 +100,7 @@ def _read_diamonds() -> tuple[Rows, NDArray[np.int64]]:
     Raises:
         ModuleNotFoundError: plotnine is not installed.
     """
-    spec = find_spec("plotnine")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("plotnine is missing: install requirements/dev.txt")
-    table = pd.read_csv(Path(spec.origin).parent / "data" / "diamonds.csv")
+    table = read_plotnine_table("diamonds")
     # A few diamonds have no measured length, width or height.
     table = table[(table[["x", "y", "z"]] > 0).all(axis=1)]
     columns = [table[name].to_numpy(np.float64) for name in NUMBERS]
