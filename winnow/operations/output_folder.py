@@ -49,7 +49,7 @@ from datasets import load_dataset
 weighted = load_dataset({folder}, "weighted", split="train")
 kept = load_dataset({folder}, "kept", split="train")
 ```
-{table}"""
+{findings}"""
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,11 @@ def _readme(job: Job, out: Path, report: JsonObject) -> str:
         method=job.method,
         seed=job.seed,
         folder=json.dumps(str(out)),
-        table=_table(report),
+        findings=_findings(report),
     )
 
 
-def _table(report: JsonObject) -> str:
+def _findings(report: JsonObject) -> str:
     rows = table_rows(report)
     measured = [markdown_table(rows), measured_on(report)] if rows else []
     return "".join(f"\n{part}\n" for part in [*measured, *advice(report)])
